@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CALL_DATA_H
+#define CALL_DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/base/compat.h"
+#include "lib/loop/loop.h"
+#include "lib/vchan/vchan.h"
+
+/*
+ * The data phase: one end of a call's data channel, pumped inside an event loop. Used by the agent,
+ * by both clients and by the keeper's runner for services in dom0. Bulk data moves without a copy in
+ * this process where the transport can (vchan_to_fd, vchan_from_pipe); back-pressure is the
+ * transport's. Source: doc/protocol/qrexec.md, section 9.
+ */
+
+enum data_side {
+	DATA_CALLER,	/* sends STDIN; receives STDOUT, STDERR, EXIT_CODE */
+	DATA_SERVICE,	/* sends STDOUT, STDERR, EXIT_CODE; receives STDIN */
+};
+
+struct data_call;
+
+struct data_config {
+	enum data_side side;
+	bool hello_after;	/* receive HELLO before sending ours (the vchan client of dom0) */
+	uint64_t open_ms;	/* limit for the channel and HELLO; 0: none */
+	uint64_t trace_call;	/* 0: none */
+
+	/* Local ends; -1: none. Taken. in_fd == out_fd is one shared socket: closed by shutdown. */
+	int in_fd;		/* bytes from the peer go here */
+	int out_fd;		/* bytes from here go to the peer */
+	int err_fd;		/* service: its standard error; caller: where STDERR is written */
+	bool keep_fds;		/* inherited 0-2: restored to blocking and not closed */
+
+	const void *prefix;	/* borrowed until done; sent before out_fd, at once; NULL: none */
+	size_t prefix_len;
+	bool filter_out;	/* caller: replace terminal escapes in STDOUT */
+	bool filter_err;	/* … in STDERR */
+	bool exit_on_client_eof;	/* socket services */
+	bool exit_on_service_eof;
+	bool no_exit_wait;	/* service without a process: exit code 0 when both directions ended */
+	bool just_exec;		/* service: only EXIT_CODE is sent, no end-of-file messages */
+	bool failed;		/* service: start failed; send the end-of-file messages and exit_code at once.
+				 * dom0_order: STDERR first, else STDOUT first */
+	int exit_code;		/* with failed or just_exec */
+	bool dom0_order;
+
+	/**
+	 * done() - the call is over; the data_call is freed after it returns
+	 * @status:  caller: what the client exits with (9.4) before a local program is counted;
+	 *           255 if the channel closed without an exit code.
+	 *           service: 0 if an exit code was delivered, else 1
+	 */
+	void (*done)(void *arg, int status);
+	void *arg;
+};
+
+/**
+ * data_start() - takes the channel (waiting or open) and the descriptors, on failure too
+ * Errors: 0, or -1 with errno.
+ */
+int data_start(struct loop *loop, struct vchan *vchan, const struct data_config *config,
+	       struct data_call **ret_call) MUST_CHECK;
+
+/** data_process_ended() - the service's process was reaped: code is what EXIT_CODE carries.
+ *  Closes in_fd; EXIT_CODE follows when stdout and stderr have ended. */
+void data_process_ended(struct data_call *call, int code);
+
+/** data_use_stdin_socket() - SIGUSR1: output now comes from in_fd's socket; once */
+void data_use_stdin_socket(struct data_call *call);
+
+/** data_stop() - abandon: closes everything, frees; done() is not called */
+void data_stop(struct data_call *call);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef LIB_SANDBOX_SANDBOX_H
+#define LIB_SANDBOX_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/compat.h"
+
+/*
+ * Drops the rights of the calling process for good. Each mechanism is tried on its own and a
+ * restriction that the kernel cannot give is reported, never silently skipped: confine() fails if a
+ * mechanism in `required` is missing.
+ */
+
+enum confine_mechanism {
+	CONFINE_NO_NEW_PRIVS = 1 << 0,
+	CONFINE_SECCOMP = 1 << 1,	/* system calls of the list only; others kill the process */
+	CONFINE_LANDLOCK = 1 << 2,	/* no path but those listed; no TCP; no foreign abstract sockets, signals */
+	CONFINE_NAMESPACES = 1 << 3,	/* user, mount (empty root), network, IPC, UTS */
+	CONFINE_LIMITS = 1 << 4,	/* rlimits below; not dumpable */
+	CONFINE_FDS = 1 << 5,		/* only listed descriptors stay open */
+};
+
+/* One line of a syscalls list: a name and why it is needed. args: only the first n are compared. */
+struct confine_call {
+	const char *name;	/* "read" */
+	const char *reason;	/* why; for doc/confinement.md and for reviewers */
+	uint8_t n_args;		/* argument rules used: 0, 1 or 2 */
+	struct {
+		uint8_t arg;	/* 0 … 5 */
+		uint64_t mask;	/* compared bits; ~0 for all */
+		uint64_t value;	/* arg & mask == value */
+	} args[2];
+};
+
+struct confine_path {
+	const char *path;
+	bool write;		/* false: read files and list directories below; true: also create, write, remove */
+};
+
+struct confine_rights {
+	const char *name;		/* for messages */
+	const struct confine_call *calls;
+	size_t n_calls;
+	const struct confine_path *paths;	/* may be NULL: no path at all */
+	size_t n_paths;
+	const int *fds;			/* descriptors that stay; NULL with n_fds 0: all stay */
+	size_t n_fds;
+	uint64_t memory_max;		/* RLIMIT_AS, bytes; 0: none */
+	uint32_t files_max;		/* RLIMIT_NOFILE; 0: none */
+	uint32_t required;		/* confine_mechanism that must work */
+	uint32_t wanted;		/* tried, logged if the kernel lacks it */
+};
+
+/** confine() - 0, or -1 with errno after a log line; on failure the caller must exit.
+ *  In sanitizer builds seccomp, RLIMIT_AS and namespaces are skipped (SKERRY_CONFINE). */
+int confine(const struct confine_rights *rights) MUST_CHECK;
+
+#endif
