@@ -22,6 +22,7 @@
 #define POLICY_SOCKET       "policy.sock"	/* below /run/qubes or its stand-in */
 #define POLICY_CALLS_SOCKET "policy.calls.sock"
 #define POLICY_TEXT_MAX     4096U	/* bytes of a text answer, with its end; protocol */
+#define POLICY_LINE_MAX     65536U	/* bytes of a line of a question without its end; protocol */
 #define POLICY_NAME_LEN     64U		/* a qube name or token with its NUL (names: 31 chars,
 					 * "@dispvm:uuid:" + 36) */
 #define POLICY_USER_LEN     256U
@@ -82,13 +83,30 @@ ssize_t policy_encode_question_text(char *out, size_t max, const struct policy_q
 	MUST_CHECK;
 
 /**
- * policy_decode_question_text() - what policy.sock receives, header of section 10.1
- * @data:  borrowed and changed: line ends become NULs, out points into it
- * Errors: 0, or -1: malformed, close without an answer.
+ * policy_question_text_end() - whether a question has ended before the end of its stream
+ * @data:  borrowed; what came so far
+ * @from:  bytes looked at by an earlier call that returned 0; 0 at first
+ *
+ * Returns the bytes up to and with the empty line that ends it; 0: not yet.
+ */
+size_t policy_question_text_end(const char *data, size_t len, size_t from) MUST_CHECK;
+
+/**
+ * policy_decode_question_text() - what policy.sock receives
+ * @data:  borrowed and changed: line ends become NULs, out points into it; data[len] is writable
+ * Errors: 0, or -1: malformed (an unknown, repeated or missing key, a line without "=", a bad
+ *         boolean, a byte outside ASCII, a line over POLICY_LINE_MAX): close without an answer.
  */
 int policy_decode_question_text(char *data, size_t len, struct policy_question *out) MUST_CHECK;
 
-/* The kept connection: one packet each. */
+/*
+ * The kept connection: one packet each, integers little-endian.
+ *   question: u32 "SKPQ", u32 id, u32 flags, u64 call, u16 length of source, requested_source, target,
+ *             service, each with its NUL, then the four texts
+ *   answer:   u32 "SKPA", u32 id, u8 verdict, u8 autostart, u16 length of user, target, target_uuid,
+ *             requested_target, policy_source, service, each with its NUL, then the six texts
+ * Texts are ASCII without newline. An answer that is not an allow has empty texts.
+ */
 #define POLICY_PACKET_MAX (QREXEC_NAME_MAX + 2048U)
 ssize_t policy_encode_question(void *out, size_t max, const struct policy_question *question)
 	MUST_CHECK;
