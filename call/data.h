@@ -15,8 +15,13 @@
  * The data phase: one end of a call's data channel, pumped inside an event loop. Used by the agent,
  * by both clients and by the keeper's runner for services in dom0. Bulk data moves without a copy in
  * this process where the transport can (vchan_to_fd, vchan_from_pipe); back-pressure is the
- * transport's. Source: doc/protocol/qrexec.md, section 9.
+ * transport's. SIGPIPE must be ignored by the process. Source: doc/protocol/qrexec.md, section 9.
+ *
+ * open_ms covers the channel and HELLO; if it runs out, or the peer breaks the protocol, or the
+ * channel closes before HELLO, done() gets DATA_FAILED.
  */
+
+#define DATA_FAILED (-1)	/* done(): no call took place, or the peer broke the protocol (logged) */
 
 enum data_side {
 	DATA_CALLER,	/* sends STDIN; receives STDOUT, STDERR, EXIT_CODE */
@@ -35,16 +40,21 @@ struct data_config {
 	int in_fd;		/* bytes from the peer go here */
 	int out_fd;		/* bytes from here go to the peer */
 	int err_fd;		/* service: its standard error; caller: where STDERR is written */
-	bool keep_fds;		/* inherited 0-2: restored to blocking and not closed */
+	bool keep_fds;		/* inherited 0-2: given their old file flags back and not closed; a shared
+				 * socket is still shut down by direction */
+	const void *lead;	/* borrowed for the call of data_start(): written to in_fd before anything
+				 * from the peer (the header line of a socket service); NULL: none */
+	size_t lead_len;
 
-	const void *prefix;	/* borrowed until done; sent before out_fd, at once; NULL: none */
+	const void *prefix;	/* borrowed until done; sent before out_fd, at once, any length; NULL: none */
 	size_t prefix_len;
 	bool filter_out;	/* caller: replace terminal escapes in STDOUT */
 	bool filter_err;	/* … in STDERR */
 	bool exit_on_client_eof;	/* socket services */
 	bool exit_on_service_eof;
 	bool no_exit_wait;	/* service without a process: exit code 0 when both directions ended */
-	bool just_exec;		/* service: only EXIT_CODE is sent, no end-of-file messages */
+	bool just_exec;		/* service: only exit_code is sent, no end-of-file messages, and the call
+				 * is over */
 	bool failed;		/* service: start failed; send the end-of-file messages and exit_code at once.
 				 * dom0_order: STDERR first, else STDOUT first */
 	int exit_code;		/* with failed or just_exec */
@@ -53,8 +63,10 @@ struct data_config {
 	/**
 	 * done() - the call is over; the data_call is freed after it returns
 	 * @status:  caller: what the client exits with (9.4) before a local program is counted;
-	 *           255 if the channel closed without an exit code.
-	 *           service: 0 if an exit code was delivered, else 1
+	 *           255 if the channel closed without an exit code, or the code was negative; else
+	 *           as received (256 is for exit() to make 0 of).
+	 *           service: 0 if an exit code was written to the channel, else 1
+	 *           either: DATA_FAILED
 	 */
 	void (*done)(void *arg, int status);
 	void *arg;
