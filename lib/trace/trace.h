@@ -22,7 +22,8 @@ enum trace_stage {
 	TRACE_TARGET_CONNECT,	/* keeper: connected to the target's daemon */
 	TRACE_EXEC_SENT,	/* keeper of the target: command given to the slice */
 	TRACE_EXEC_FORWARDED,	/* slice of the target: command written to the agent */
-	TRACE_PORT,		/* keeper: target's answer with the port; detail = port */
+	TRACE_PORT,		/* keeper: target's answer with the port; detail = port; text = the
+				 * trace_call_id() of the data channel, 16 hex digits */
 	TRACE_CONNECT_SENT,	/* slice: SERVICE_CONNECT written to the agent */
 	TRACE_REFUSED,		/* slice: SERVICE_REFUSED written to the agent */
 	TRACE_SERVICE_SPAWN,	/* service side: process or socket started */
@@ -43,6 +44,22 @@ struct trace_record {
 	uint32_t stage;		/* enum trace_stage */
 	uint32_t detail;
 	char text[40];		/* SERVICE+ARG, target …, cut, NUL-padded; sanitised characters only */
+};
+
+/*
+ * The file: this head, then capacity records. Record number n (from 0) is at n % capacity; next counts
+ * for ever, so a reader knows which are the newest. A writer takes a number with one atomic add,
+ * stores time_ns 0, the rest, and time_ns last (release).
+ */
+#define TRACE_DIR   "/run/qubes/skerry-trace" /* path_make()d by whoever calls trace_open() */
+#define TRACE_MAGIC "SKTRACE1"
+
+struct trace_head {	/* 64 bytes */
+	char magic[8];		/* TRACE_MAGIC without its NUL */
+	uint64_t next;		/* records written ever; atomic */
+	uint32_t capacity;	/* a power of two */
+	uint32_t pid;
+	char name[40];		/* as given to trace_open(), NUL-padded */
 };
 
 /** trace_open() - a ring file for this process below dir; failure is not an error, only no trace */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * skerry - what an administrator asks the running system, in one command
+ *
+ * This file is the table of subcommands and their common options. It holds no privilege: every
+ * subcommand uses the rights of who calls it.
+ */
+#include "tools/skerry.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/paths.h"
+
+/* name, usage, help, function; in the order of --help. */
+static const struct skerry_command commands[] = {
+        {"trace", "[--last | --call ID | --service NAME | --summary] [--follow]",
+         "show where the time of calls went", skerry_trace},
+};
+
+static const struct skerry_command *command_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+int skerry_usage(const char *name)
+{
+	const struct skerry_command *command = command_find(name);
+
+	fprintf(stderr, "usage: skerry %s %s\n", name, command ? command->args : "");
+	return SKERRY_USAGE;
+}
+
+const char *skerry_style(const struct skerry_options *options, enum skerry_style style)
+{
+	static const char *const escapes[] = {
+	        [STYLE_PLAIN] = "\033[0m", [STYLE_GOOD] = "\033[32m", [STYLE_BAD] = "\033[31m",
+	        [STYLE_WARN] = "\033[33m", [STYLE_FAINT] = "\033[2m", [STYLE_BOLD] = "\033[1m",
+	};
+
+	return options->colour ? escapes[style] : "";
+}
+
+static void help_print(FILE *out)
+{
+	fprintf(out, "usage: skerry [--root=DIR] [--json] [--no-color] COMMAND ...\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fprintf(out, "\n'skerry COMMAND --help' says more; so does skerry(1).\n");
+}
+
+/* Takes the common options out of argv; returns how many words are left. */
+static int options_take(int argc, char **argv, struct skerry_options *out)
+{
+	const char *no_color = getenv("NO_COLOR");
+	int left = 1;
+
+	out->colour = isatty(STDOUT_FILENO) && !(no_color && *no_color);
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			while (i < argc)
+				argv[left++] = argv[i++];
+		} else if (strcmp(argv[i], "--json") == 0) {
+			out->json = true;
+		} else if (strcmp(argv[i], "--no-color") == 0) {
+			out->colour = false;
+		} else if (strncmp(argv[i], "--root=", 7) == 0) {
+			paths_set_root(argv[i] + 7);
+		} else {
+			argv[left++] = argv[i];
+		}
+	}
+	argv[left] = NULL;
+	if (out->json)
+		out->colour = false;
+	return left;
+}
+
+int main(int argc, char **argv)
+{
+	struct skerry_options options = {0};
+	const struct skerry_command *command;
+
+	log_init("skerry");
+	argc = options_take(argc, argv, &options);
+	if (argc < 2) {
+		help_print(stderr);
+		return SKERRY_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		help_print(stdout);
+		return SKERRY_DONE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("skerry %s\n", SKERRY_VERSION);
+		return SKERRY_DONE;
+	}
+	command = command_find(argv[1]);
+	if (!command) {
+		fprintf(stderr, "skerry: no command '%s'; 'skerry --help' lists them\n", argv[1]);
+		return SKERRY_USAGE;
+	}
+	return command->fn(argc - 1, argv + 1, &options);
+}
