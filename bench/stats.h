@@ -13,7 +13,7 @@
  */
 
 struct stats {
-	double *us;	/* owned */
+	double *us; /* owned */
 	size_t n;
 	size_t max;
 	uint64_t began_ns;
