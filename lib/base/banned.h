@@ -13,6 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Macros in some fortified C libraries. */
+#undef sprintf
+#undef vsprintf
+
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets atoi atol atoll atof
 #pragma GCC poison system popen tmpnam mktemp tempnam strtok ctime asctime gmtime localtime
 #pragma GCC poison usleep

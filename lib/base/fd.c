@@ -97,7 +97,7 @@ static size_t collect_fds(struct msghdr *msg, int fds[FD_PASS_MAX])
 }
 
 ssize_t fd_recv_message(int sock, void *data, size_t len, int ret_fds[FD_PASS_MAX],
-			size_t *ret_n_fds)
+                        size_t *ret_n_fds)
 {
 	union {
 		struct cmsghdr align;
@@ -105,10 +105,10 @@ ssize_t fd_recv_message(int sock, void *data, size_t len, int ret_fds[FD_PASS_MA
 	} control;
 	struct iovec iov = {.iov_base = data, .iov_len = len};
 	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
+	        .msg_iov = &iov,
+	        .msg_iovlen = 1,
+	        .msg_control = control.bytes,
+	        .msg_controllen = sizeof(control.bytes),
 	};
 	size_t n = 0;
 	ssize_t r;
@@ -208,7 +208,7 @@ static int unix_address(const char *path, struct sockaddr_un *addr, int *ret_dir
 	if (*ret_dir < 0)
 		return -1;
 	n = snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/%s", *ret_dir,
-		     slash + 1);
+	             slash + 1);
 	if (n < 0 || (size_t)n >= sizeof(addr->sun_path)) {
 		*ret_dir = fd_close(*ret_dir);
 		errno = ENAMETOOLONG;
@@ -219,8 +219,10 @@ static int unix_address(const char *path, struct sockaddr_un *addr, int *ret_dir
 
 int fd_connect_unix(const char *path, int type)
 {
-	OWNED_FD int dir = -1;
-	OWNED_FD int sock = -1;
+	OWNED_FD
+	int dir = -1;
+	OWNED_FD
+	int sock = -1;
 	struct sockaddr_un addr;
 
 	if (unix_address(path, &addr, &dir))
@@ -237,8 +239,10 @@ int fd_connect_unix(const char *path, int type)
 
 int fd_listen_unix(const char *path, int type, mode_t mode, int backlog)
 {
-	OWNED_FD int dir = -1;
-	OWNED_FD int sock = -1;
+	OWNED_FD
+	int dir = -1;
+	OWNED_FD
+	int sock = -1;
 	struct sockaddr_un addr;
 
 	if (unix_address(path, &addr, &dir))

@@ -14,6 +14,8 @@ static int log_fd = 2;
 void log_init(const char *prog)
 {
 	log_prog = prog;
+	/* The time zone's file is read now: a confined process can open none. */
+	tzset();
 }
 
 void log_set_fd(int fd)
@@ -55,9 +57,10 @@ static size_t put_prefix(char *dst, size_t len, const char *file, int line, cons
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)localtime_r(&now.tv_sec, &tm);
-	n = snprintf(dst, len, "%04d-%02d-%02d %02d:%02d:%02d.%03ld %s[%d]: %s:%d:%s: ",
-		     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-		     now.tv_nsec / 1000000, log_prog, (int)getpid(), file, line, func);
+	n = snprintf(dst, len,
+	             "%04d-%02d-%02d %02d:%02d:%02d.%03ld %s[%d]: %s:%d:%s: ", tm.tm_year + 1900,
+	             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+	             now.tv_nsec / 1000000, log_prog, (int)getpid(), file, line, func);
 	return n < 0 ? 0 : MIN((size_t)n, len - 1);
 }
 
@@ -78,9 +81,10 @@ void log_write(const char *file, int line, const char *func, int err, const char
 		return;
 	len = put_prefix(out, LOG_LINE_MAX / 2, base ? base + 1 : file, line, func);
 	len += escape_text(out + len, sizeof(out) - len - 80, text,
-			   MIN((size_t)n, sizeof(text) - 1));
+	                   MIN((size_t)n, sizeof(text) - 1));
 	if (err) {
-		n = snprintf(out + len, 78, ": %s", strerrordesc_np(err) ? strerrordesc_np(err) : "?");
+		n = snprintf(out + len, 78, ": %s",
+		             strerrordesc_np(err) ? strerrordesc_np(err) : "?");
 		len += n < 0 ? 0 : MIN((size_t)n, 77U);
 	}
 	out[len++] = '\n';

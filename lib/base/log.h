@@ -20,31 +20,34 @@
 
 /* A limit on lines that a qube can cause; see log_limited(). One per source of such lines. */
 struct log_limit {
-	unsigned int burst;	/* lines at once */
-	unsigned int per_second;/* lines a second after that */
-	unsigned int tokens;	/* private */
-	unsigned int dropped;	/* private */
+	unsigned int burst;         /* lines at once */
+	unsigned int per_second;    /* lines a second after that */
+	unsigned int tokens;        /* private */
+	unsigned int dropped;       /* private */
 	unsigned long long last_ms; /* private; 0 before the first line */
 };
 
-#define LOG_LIMIT_QUBE {.burst = 50, .per_second = 5}
+#define LOG_LIMIT_QUBE                                                                             \
+	{                                                                                          \
+		.burst = 50, .per_second = 5                                                       \
+	}
 
-/** log_init() - the program's name for every line; the string is borrowed for ever */
+/** log_init() - the program's name for every line, borrowed for ever; call it before confine() */
 void log_init(const char *prog);
 
 /** log_set_fd() - where lines go from now on; default 2 */
 void log_set_fd(int fd);
 
 void log_write(const char *file, int line, const char *func, int err, const char *fmt, ...)
-	PRINTF_LIKE(5, 6);
+        PRINTF_LIKE(5, 6);
 
 /* The text alone; with the text of errno appended; and what a qube caused, limited. */
-#define LOG(...)      log_write(__FILE__, __LINE__, __func__, 0, __VA_ARGS__)
+#define LOG(...)       log_write(__FILE__, __LINE__, __func__, 0, __VA_ARGS__)
 #define LOG_ERRNO(...) log_write(__FILE__, __LINE__, __func__, errno, __VA_ARGS__)
-#define LOG_QUBE(limit, ...) \
-	do { \
-		if (log_allow(limit)) \
-			log_write(__FILE__, __LINE__, __func__, 0, __VA_ARGS__); \
+#define LOG_QUBE(limit, ...)                                                                       \
+	do {                                                                                       \
+		if (log_allow(limit))                                                              \
+			log_write(__FILE__, __LINE__, __func__, 0, __VA_ARGS__);                   \
 	} while (0)
 
 /** log_allow() - whether this source may write a line now; says once how many were dropped */

@@ -35,7 +35,7 @@ int path_make(char *dst, size_t dst_len, const char *path, const char *name)
 	while (root_len > 0 && root[root_len - 1] == '/')
 		root_len--;
 	n = snprintf(dst, dst_len, "%.*s%s%s%s", (int)root_len, root, path, name ? "/" : "",
-		     name ? name : "");
+	             name ? name : "");
 	if (n < 0 || (size_t)n >= dst_len) {
 		errno = ENAMETOOLONG;
 		return -1;

@@ -18,7 +18,7 @@
 #include "lib/base/check.h"
 #include "lib/base/fd.h"
 
-#define LOOP_EVENTS_MAX 64	/* events taken from the kernel a turn; chosen */
+#define LOOP_EVENTS_MAX 64 /* events taken from the kernel a turn; chosen */
 
 struct loop_signal {
 	int signo;
@@ -32,11 +32,11 @@ struct loop {
 	bool stopped;
 	int status;
 	struct epoll_event ready[LOOP_EVENTS_MAX];
-	int n_ready;		/* of the turn in progress */
+	int n_ready; /* of the turn in progress */
 	struct loop_timer **heap;
 	size_t n_heap;
 	size_t heap_max;
-	struct loop_defer deferred;	/* list head */
+	struct loop_defer deferred; /* list head */
 	sigset_t signals;
 	struct loop_signal handlers[LOOP_SIGNAL_MAX];
 	size_t n_handlers;
@@ -89,7 +89,7 @@ void loop_stop(struct loop *loop, int status)
 /* Descriptors. */
 
 int loop_fd_add(struct loop *loop, struct loop_fd *s, int fd, uint32_t events,
-		void (*fn)(void *arg, uint32_t events), void *arg)
+                void (*fn)(void *arg, uint32_t events), void *arg)
 {
 	struct epoll_event e = {.events = events, .data.ptr = s};
 
@@ -162,7 +162,7 @@ static void heap_down(struct loop *loop, size_t i)
 }
 
 int loop_timer_set(struct loop *loop, struct loop_timer *t, uint64_t delay_ms,
-		   void (*fn)(void *arg), void *arg)
+                   void (*fn)(void *arg), void *arg)
 {
 	loop_timer_clear(loop, t);
 	if (loop->n_heap == loop->heap_max) {
@@ -276,7 +276,7 @@ static void run_deferred(struct loop *loop)
 int loop_turn(struct loop *loop, int timeout_ms)
 {
 	int n = epoll_wait(loop->epoll_fd, loop->ready, LOOP_EVENTS_MAX,
-			   next_timeout(loop, timeout_ms));
+	                   next_timeout(loop, timeout_ms));
 
 	if (n < 0 && errno != EINTR)
 		return -1;
@@ -316,12 +316,12 @@ static void on_signal(void *arg, uint32_t events)
 	for (size_t i = 0; i < loop->n_handlers; i++) {
 		if (loop->handlers[i].signo == (int)info.ssi_signo)
 			loop->handlers[i].fn(loop->handlers[i].arg, (int)info.ssi_signo,
-					     (pid_t)info.ssi_pid);
+			                     (pid_t)info.ssi_pid);
 	}
 }
 
 int loop_signal_add(struct loop *loop, int signo, void (*fn)(void *arg, int signo, pid_t sender),
-		    void *arg)
+                    void *arg)
 {
 	int fd;
 
@@ -339,7 +339,7 @@ int loop_signal_add(struct loop *loop, int signo, void (*fn)(void *arg, int sign
 	    loop_fd_add(loop, &loop->signal_source, fd, EPOLLIN, on_signal, loop))
 		return -1;
 	loop->handlers[loop->n_handlers++] =
-		(struct loop_signal){.signo = signo, .fn = fn, .arg = arg};
+	        (struct loop_signal){.signo = signo, .fn = fn, .arg = arg};
 	return 0;
 }
 
@@ -357,7 +357,7 @@ static void on_child(void *arg, uint32_t events)
 }
 
 int loop_child_add(struct loop *loop, struct loop_child *c, pid_t pid,
-		   void (*fn)(void *arg, int wait_status), void *arg)
+                   void (*fn)(void *arg, int wait_status), void *arg)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 

@@ -19,16 +19,19 @@
 struct loop;
 
 struct loop_fd {
-	int fd;			/* borrowed; -1 while not in a loop */
-	uint32_t events;	/* EPOLLIN … as registered */
+	int fd;          /* borrowed; -1 while not in a loop */
+	uint32_t events; /* EPOLLIN … as registered */
 	void (*fn)(void *arg, uint32_t events);
 	void *arg;
 };
-#define LOOP_FD_EMPTY {.fd = -1}
+#define LOOP_FD_EMPTY                                                                              \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
 
 struct loop_timer {
-	uint64_t deadline_ns;	/* CLOCK_MONOTONIC */
-	size_t index;		/* place in the loop's heap + 1; 0 while not set */
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+	size_t index;         /* place in the loop's heap + 1; 0 while not set */
 	void (*fn)(void *arg);
 	void *arg;
 };
@@ -36,7 +39,7 @@ struct loop_timer {
 /* Runs once, after the handlers of the turn in which it was set. For "there is more to do". */
 struct loop_defer {
 	struct loop_defer *next;
-	struct loop_defer *prev;	/* both NULL while not set */
+	struct loop_defer *prev; /* both NULL while not set */
 	void (*fn)(void *arg);
 	void *arg;
 };
@@ -44,13 +47,16 @@ struct loop_defer {
 /* A child process, by pidfd. Start from LOOP_CHILD_EMPTY. */
 struct loop_child {
 	struct loop *loop;
-	struct loop_fd fd;	/* the pidfd, owned; -1 while not in a loop */
+	struct loop_fd fd; /* the pidfd, owned; -1 while not in a loop */
 	pid_t pid;
 	void (*fn)(void *arg, int wait_status);
 	void *arg;
 };
 
-#define LOOP_CHILD_EMPTY {.fd = LOOP_FD_EMPTY, .pid = -1}
+#define LOOP_CHILD_EMPTY                                                                           \
+	{                                                                                          \
+		.fd = LOOP_FD_EMPTY, .pid = -1                                                     \
+	}
 
 /** loop_new() - NULL with errno on failure */
 struct loop *loop_new(void) MUST_CHECK;
@@ -71,7 +77,7 @@ uint64_t loop_now_ns(void);
  * Errors: 0, or -1 with errno (ENOMEM, ENOSPC, EPERM: a regular file).
  */
 int loop_fd_add(struct loop *loop, struct loop_fd *s, int fd, uint32_t events,
-		void (*fn)(void *arg, uint32_t events), void *arg) MUST_CHECK;
+                void (*fn)(void *arg, uint32_t events), void *arg) MUST_CHECK;
 
 /** loop_fd_set() - change what is watched; no system call if nothing changes; events 0 keeps HUP/ERR */
 void loop_fd_set(struct loop *loop, struct loop_fd *s, uint32_t events);
@@ -81,7 +87,7 @@ void loop_fd_remove(struct loop *loop, struct loop_fd *s);
 
 /** loop_timer_set() - (re)arms; 0, or -1 with errno ENOMEM */
 int loop_timer_set(struct loop *loop, struct loop_timer *t, uint64_t delay_ms,
-		   void (*fn)(void *arg), void *arg) MUST_CHECK;
+                   void (*fn)(void *arg), void *arg) MUST_CHECK;
 void loop_timer_clear(struct loop *loop, struct loop_timer *t);
 
 void loop_defer_set(struct loop *loop, struct loop_defer *d, void (*fn)(void *arg), void *arg);
@@ -92,7 +98,7 @@ void loop_defer_clear(struct loop *loop, struct loop_defer *d);
  * Errors: 0, or -1 with errno.
  */
 int loop_child_add(struct loop *loop, struct loop_child *c, pid_t pid,
-		   void (*fn)(void *arg, int wait_status), void *arg) MUST_CHECK;
+                   void (*fn)(void *arg, int wait_status), void *arg) MUST_CHECK;
 
 /** loop_child_remove() - stop watching; the child is not reaped */
 void loop_child_remove(struct loop *loop, struct loop_child *c);
@@ -103,6 +109,6 @@ void loop_child_remove(struct loop *loop, struct loop_child *c);
  */
 #define LOOP_SIGNAL_MAX 8
 int loop_signal_add(struct loop *loop, int signo, void (*fn)(void *arg, int signo, pid_t sender),
-		    void *arg) MUST_CHECK;
+                    void *arg) MUST_CHECK;
 
 #endif

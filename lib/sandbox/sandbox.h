@@ -15,47 +15,57 @@
  */
 
 enum confine_mechanism {
-	CONFINE_NO_NEW_PRIVS = 1 << 0,
-	CONFINE_SECCOMP = 1 << 1,	/* system calls of the list only; others kill the process */
-	CONFINE_LANDLOCK = 1 << 2,	/* no path but those listed; no TCP; no foreign abstract sockets, signals */
-	CONFINE_NAMESPACES = 1 << 3,	/* user, mount (empty root), network, IPC, UTS */
-	CONFINE_LIMITS = 1 << 4,	/* rlimits below; not dumpable */
-	CONFINE_FDS = 1 << 5,		/* only listed descriptors stay open */
+	CONFINE_NO_NEW_PRIVS = 1 << 0, /* and no capability kept */
+	CONFINE_SECCOMP = 1 << 1,      /* system calls of the list only; others kill the process */
+	CONFINE_LANDLOCK =
+	        1 << 2, /* no path but those listed; no TCP; no foreign abstract sockets, signals */
+	CONFINE_NAMESPACES = 1 << 3, /* user, mount (empty root), network, IPC, UTS */
+	CONFINE_LIMITS = 1 << 4,     /* rlimits below; not dumpable */
+	CONFINE_FDS = 1 << 5,        /* only listed descriptors stay open */
 };
 
 /* One line of a syscalls list: a name and why it is needed. args: only the first n are compared. */
 struct confine_call {
-	const char *name;	/* "read" */
-	const char *reason;	/* why; for doc/confinement.md and for reviewers */
-	uint8_t n_args;		/* argument rules used: 0, 1 or 2 */
+	const char *name;   /* "read" */
+	const char *reason; /* why; for doc/confinement.md and for reviewers */
+	uint8_t n_args;     /* argument rules used: 0, 1 or 2 */
 	struct {
-		uint8_t arg;	/* 0 … 5 */
-		uint64_t mask;	/* compared bits; ~0 for all */
-		uint64_t value;	/* arg & mask == value */
+		uint8_t arg;    /* 0 … 5 */
+		uint64_t mask;  /* compared bits; ~0 for all */
+		uint64_t value; /* arg & mask == value */
 	} args[2];
 };
 
+#define CONFINE_PATHS_MAX 16
+
 struct confine_path {
-	const char *path;
-	bool write;		/* false: read files and list directories below; true: also create, write, remove */
+	const char *path; /* absolute; one that does not exist at the start stays unreachable */
+	bool write; /* false: read files and list directories below; true: also create, write, remove */
 };
 
 struct confine_rights {
-	const char *name;		/* for messages */
+	const char *name; /* for messages */
 	const struct confine_call *calls;
 	size_t n_calls;
-	const struct confine_path *paths;	/* may be NULL: no path at all */
-	size_t n_paths;
-	const int *fds;			/* descriptors that stay; NULL with n_fds 0: all stay */
+	const struct confine_path *paths; /* may be NULL: no path at all */
+	size_t n_paths;                   /* at most CONFINE_PATHS_MAX */
+	const int *fds; /* descriptors that stay, at most 64; NULL with n_fds 0: all stay */
 	size_t n_fds;
-	uint64_t memory_max;		/* RLIMIT_AS, bytes; 0: none */
-	uint32_t files_max;		/* RLIMIT_NOFILE; 0: none */
-	uint32_t required;		/* confine_mechanism that must work */
-	uint32_t wanted;		/* tried, logged if the kernel lacks it */
+	uint64_t memory_max; /* RLIMIT_AS, bytes; 0: none */
+	uint32_t files_max;  /* RLIMIT_NOFILE; 0: none */
+	uint32_t required;   /* confine_mechanism that must work */
+	uint32_t wanted;     /* tried, logged if the kernel lacks it */
 };
 
-/** confine() - 0, or -1 with errno after a log line; on failure the caller must exit.
- *  In sanitizer builds seccomp, RLIMIT_AS and namespaces are skipped (SKERRY_CONFINE). */
+/**
+ * confine() - give up every right that the table does not list, for good
+ *
+ * Works with and without root, and needs a process with one thread. What the kernel cannot give is
+ * logged. In sanitizer builds (SKERRY_CONFINE is 0) namespaces, Landlock, seccomp, RLIMIT_AS and
+ * the hiding of memory are left out, for the sanitizer's runtime does not survive them.
+ * Errors: 0, or -1 after a log line: a required mechanism is missing, the caller must exit.
+ * Test:   tests/confine; doc/confinement.md has a line for each restriction.
+ */
 int confine(const struct confine_rights *rights) MUST_CHECK;
 
 #endif

@@ -14,9 +14,9 @@
  * and marks the reader bad; wire_end() is true only if nothing failed and nothing is left over.
  */
 struct wire_reader {
-	const uint8_t *data;	/* borrowed */
-	size_t len;		/* bytes */
-	size_t at;		/* bytes taken, <= len */
+	const uint8_t *data; /* borrowed */
+	size_t len;          /* bytes */
+	size_t at;           /* bytes taken, <= len */
 	bool bad;
 };
 

@@ -11,9 +11,9 @@
 
 /* A cursor that fills a caller's buffer; a put that does not fit marks it bad and writes nothing. */
 struct wire_writer {
-	uint8_t *data;	/* borrowed */
-	size_t max;	/* bytes of room */
-	size_t len;	/* bytes written, <= max */
+	uint8_t *data; /* borrowed */
+	size_t max;    /* bytes of room */
+	size_t len;    /* bytes written, <= max */
 	bool bad;
 };
 

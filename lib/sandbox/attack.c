@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The attacks of attack.h. Each tries one thing with plain system calls and says how it ended. Never
+ * part of an installed program.
+ */
+#include "lib/sandbox/attack.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+
+static int result(long r)
+{
+	return r < 0 ? errno : 0;
+}
+
+static int in_dir(const struct attack_world *w, const char *name, int flags)
+{
+	char path[600];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+	fd = open(path, flags | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno;
+	(void)fd_close(fd);
+	return 0;
+}
+
+static int open_secret(const struct attack_world *w)
+{
+	return in_dir(w, "secret", O_RDONLY);
+}
+
+static int open_to_write(const struct attack_world *w)
+{
+	return in_dir(w, "secret", O_WRONLY);
+}
+
+static int create_file(const struct attack_world *w)
+{
+	return in_dir(w, "new", O_WRONLY | O_CREAT);
+}
+
+static int list_folder(const struct attack_world *w)
+{
+	return in_dir(w, ".", O_RDONLY | O_DIRECTORY);
+}
+
+static int open_passwd(const struct attack_world *w UNUSED)
+{
+	int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+
+	(void)fd_close(fd);
+	return result(fd);
+}
+
+static int remove_file(const struct attack_world *w)
+{
+	char path[600];
+
+	(void)snprintf(path, sizeof(path), "%s/victim", w->dir);
+	return result(unlink(path));
+}
+
+static int make_folder(const struct attack_world *w)
+{
+	char path[600];
+
+	(void)snprintf(path, sizeof(path), "%s/folder", w->dir);
+	return result(mkdir(path, 0700));
+}
+
+static int connect_path(const struct attack_world *w)
+{
+	char path[600];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/socket", w->dir);
+	fd = fd_connect_unix(path, SOCK_STREAM);
+	return result(fd);
+}
+
+static int connect_abstract(const struct attack_world *w)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	size_t len = strlen(w->abstract);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(addr.sun_path + 1, w->abstract, len);
+	if (fd < 0)
+		return errno;
+	return result(connect(fd, (struct sockaddr *)&addr,
+	                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)));
+}
+
+static int connect_tcp(const struct attack_world *w)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+	                           .sin_port = htons((uint16_t)w->tcp_port),
+	                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? errno : result(connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+}
+
+static int listen_tcp(const struct attack_world *w UNUSED)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+	                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? errno : result(bind(fd, (struct sockaddr *)&addr, sizeof(addr)));
+}
+
+static int make_socket(const struct attack_world *w UNUSED)
+{
+	return result(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static int run_program(const struct attack_world *w UNUSED)
+{
+	char *const argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char[]){"exit 0"}, NULL};
+
+	/* Succeeds by never coming back: the shell's status 0 is the result. */
+	(void)execve("/bin/sh", argv, (char *[]){NULL});
+	return errno;
+}
+
+static int make_process(const struct attack_world *w UNUSED)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+
+	if (pid == 0)
+		(void)syscall(SYS_exit_group, 0);
+	return result(pid);
+}
+
+static int attach(const struct attack_world *w)
+{
+	if (ptrace(PTRACE_SEIZE, w->victim, NULL, NULL) < 0)
+		return errno;
+	(void)ptrace(PTRACE_DETACH, w->victim, NULL, NULL);
+	return 0;
+}
+
+static int read_memory(const struct attack_world *w)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)w->victim);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return result(fd);
+}
+
+static int signal_other(const struct attack_world *w)
+{
+	return result(kill(w->victim, SIGCONT));
+}
+
+static int map_executable(const struct attack_world *w UNUSED)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+	               -1, 0);
+
+	return p == MAP_FAILED ? errno : 0;
+}
+
+static int make_executable(const struct attack_world *w UNUSED)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? errno : result(mprotect(p, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int change_user(const struct attack_world *w UNUSED)
+{
+	return result(syscall(SYS_setresuid, -1, geteuid(), -1));
+}
+
+static int name_host(const struct attack_world *w UNUSED)
+{
+	char name[64];
+
+	if (gethostname(name, sizeof(name)) < 0)
+		return errno;
+	return result(sethostname(name, strlen(name)));
+}
+
+static int mount_something(const struct attack_world *w)
+{
+	if (mount("x", w->dir, "tmpfs", 0, NULL) < 0)
+		return errno;
+	return result(umount2(w->dir, MNT_DETACH));
+}
+
+static int new_user_space(const struct attack_world *w UNUSED)
+{
+	return result(unshare(CLONE_NEWUSER));
+}
+
+static int load_bpf(const struct attack_world *w UNUSED)
+{
+	union bpf_attr attr = {
+	        .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
+
+	return result(syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr)));
+}
+
+static int use_keyring(const struct attack_world *w UNUSED)
+{
+	/* KEYCTL_GET_KEYRING_ID of the session keyring, created if it is not there. */
+	return result(syscall(SYS_keyctl, 0, -3, 1, 0, 0));
+}
+
+static int attach_segment(const struct attack_world *w)
+{
+	return result(shmget(w->shm_key, 1, 0));
+}
+
+static int map_too_much(const struct attack_world *w)
+{
+	void *p = mmap(NULL, w->memory_max, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+	               -1, 0);
+
+	return p == MAP_FAILED ? errno : 0;
+}
+
+static int open_too_many(const struct attack_world *w)
+{
+	for (unsigned int i = 0; i <= w->files_max; i++) {
+		if (dup(2) < 0)
+			return errno;
+	}
+	return 0;
+}
+
+static int use_leaked(const struct attack_world *w)
+{
+	return result(fcntl(w->leaked_fd, F_GETFD));
+}
+
+static int be_readable(const struct attack_world *w UNUSED)
+{
+	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 ? 0 : EPERM;
+}
+
+static int leave_core(const struct attack_world *w UNUSED)
+{
+	const struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
+
+	return result(setrlimit(RLIMIT_CORE, &limit));
+}
+
+static int gain_privileges(const struct attack_world *w UNUSED)
+{
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 ? 0 : EPERM;
+}
+
+const struct attack attacks[] = {
+        {"open-secret", open_secret},
+        {"open-to-write", open_to_write},
+        {"create-file", create_file},
+        {"list-folder", list_folder},
+        {"open-passwd", open_passwd},
+        {"remove-file", remove_file},
+        {"make-folder", make_folder},
+        {"connect-path", connect_path},
+        {"connect-abstract", connect_abstract},
+        {"connect-tcp", connect_tcp},
+        {"listen-tcp", listen_tcp},
+        {"make-socket", make_socket},
+        {"run-program", run_program},
+        {"make-process", make_process},
+        {"attach", attach},
+        {"read-memory", read_memory},
+        {"signal-other", signal_other},
+        {"map-executable", map_executable},
+        {"make-executable", make_executable},
+        {"change-user", change_user},
+        {"name-host", name_host},
+        {"mount", mount_something},
+        {"new-user-space", new_user_space},
+        {"load-bpf", load_bpf},
+        {"use-keyring", use_keyring},
+        {"attach-segment", attach_segment},
+        {"map-too-much", map_too_much},
+        {"open-too-many", open_too_many},
+        {"use-leaked", use_leaked},
+        {"be-readable", be_readable},
+        {"leave-core", leave_core},
+        {"gain-privileges", gain_privileges},
+        {NULL, NULL},
+};
+
+const struct attack *attack_find(const char *name)
+{
+	for (const struct attack *a = attacks; a->name; a++) {
+		if (strcmp(a->name, name) == 0)
+			return a;
+	}
+	return NULL;
+}
+
+#if SKERRY_ATTACK
+void attack_from_environment(const char *program)
+{
+	const char *wanted = getenv("SKERRY_ATTACK");
+	const char *text = getenv("SKERRY_ATTACK_WORLD");
+	struct attack_world w = {.tcp_port = -1, .shm_key = -1, .leaked_fd = -1, .victim = -1};
+	size_t len = strlen(program);
+	const struct attack *a;
+	char line[128];
+	int n;
+
+	if (!wanted || strncmp(wanted, program, len) != 0 || wanted[len] != ':')
+		return;
+	a = attack_find(wanted + len + 1);
+	if (!a || !text ||
+	    sscanf(text, "%511s %63s %d %d %d %d %zu %u", w.dir, w.abstract, &w.tcp_port,
+	           &w.shm_key, &w.leaked_fd, &w.victim, &w.memory_max, &w.files_max) != 8)
+		_exit(2);
+	n = a->run(&w);
+	n = snprintf(line, sizeof(line), "attack %s: %d\n", a->name, n);
+	if (write(2, line, (size_t)n) != n)
+		_exit(3);
+	_exit(0);
+}
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * If one of these failed, whoever takes over a confined process could do what doc/confinement.md says
+ * it cannot. Each restriction alone: the attack succeeds in an unconfined child, and is refused in a
+ * child that confine() gave this one mechanism only. A table of everything together follows.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/sandbox/attack.h"
+#include "lib/sandbox/common_calls.h"
+
+#define MEMORY_MAX              (256U << 20)
+#define FILES_MAX               64U
+#define LANDLOCK_CREATE_RULESET 444  /* absent from older headers */
+#define KILLED                  1000 /* result: died of SIGSYS; other signals: 2000 + number */
+#define NOT_CONFINED            3000 /* confine() failed */
+
+static struct attack_world world;
+static int n_tests;
+static int n_failed;
+
+static const struct confine_call calls[] = {CONFINE_CALLS_BASE, CONFINE_CALLS_LOOP};
+
+/* One restriction: by one mechanism, the attack ends with this. */
+static const struct row {
+	const char *attack;
+	uint32_t mechanism;
+	int want;       /* errno or KILLED */
+	bool root_only; /* succeeds unconfined for root only */
+	int abi;        /* the first of Landlock that can refuse it; 0: any */
+} rows[] = {
+        {"gain-privileges", CONFINE_NO_NEW_PRIVS, EPERM, false},
+        {"name-host", CONFINE_NO_NEW_PRIVS, EPERM, true},
+        {"mount", CONFINE_NO_NEW_PRIVS, EPERM, true},
+        {"use-leaked", CONFINE_FDS, EBADF, false},
+        {"open-secret", CONFINE_NAMESPACES, ENOENT, false},
+        {"open-passwd", CONFINE_NAMESPACES, ENOENT, false},
+        {"list-folder", CONFINE_NAMESPACES, ENOENT, false},
+        {"create-file", CONFINE_NAMESPACES, ENOENT, false},
+        {"connect-path", CONFINE_NAMESPACES, ENOENT, false},
+        {"connect-abstract", CONFINE_NAMESPACES, ECONNREFUSED, false},
+        {"connect-tcp", CONFINE_NAMESPACES, ENETUNREACH, false},
+        {"attach-segment", CONFINE_NAMESPACES, ENOENT, false},
+        {"read-memory", CONFINE_NAMESPACES, ENOENT, false},
+        {"run-program", CONFINE_NAMESPACES, ENOENT, false},
+        {"attach", CONFINE_NAMESPACES, EPERM, false},
+        {"map-too-much", CONFINE_LIMITS, ENOMEM, false},
+        {"open-too-many", CONFINE_LIMITS, EMFILE, false},
+        {"be-readable", CONFINE_LIMITS, EPERM, false},
+        {"leave-core", CONFINE_LIMITS | CONFINE_NO_NEW_PRIVS, EPERM, false},
+        {"open-secret", CONFINE_LANDLOCK, EACCES, false},
+        {"open-to-write", CONFINE_LANDLOCK, EACCES, false},
+        {"create-file", CONFINE_LANDLOCK, EACCES, false},
+        {"list-folder", CONFINE_LANDLOCK, EACCES, false},
+        {"remove-file", CONFINE_LANDLOCK, EACCES, false},
+        {"make-folder", CONFINE_LANDLOCK, EACCES, false},
+        {"run-program", CONFINE_LANDLOCK, EACCES, false},
+        {"connect-tcp", CONFINE_LANDLOCK, EACCES, false, 4},
+        {"listen-tcp", CONFINE_LANDLOCK, EACCES, false, 4},
+        {"connect-abstract", CONFINE_LANDLOCK, EPERM, false, 6},
+        {"signal-other", CONFINE_LANDLOCK, EPERM, false, 6},
+        {"attach", CONFINE_LANDLOCK, EPERM, false},
+        {"open-secret", CONFINE_SECCOMP, KILLED, false},
+        {"make-socket", CONFINE_SECCOMP, KILLED, false},
+        {"connect-path", CONFINE_SECCOMP, KILLED, false},
+        {"run-program", CONFINE_SECCOMP, KILLED, false},
+        {"make-process", CONFINE_SECCOMP, KILLED, false},
+        {"attach", CONFINE_SECCOMP, KILLED, false},
+        {"signal-other", CONFINE_SECCOMP, KILLED, false},
+        {"map-executable", CONFINE_SECCOMP, KILLED, false},
+        {"make-executable", CONFINE_SECCOMP, KILLED, false},
+        {"change-user", CONFINE_SECCOMP, KILLED, false},
+        {"new-user-space", CONFINE_SECCOMP, KILLED, false},
+        {"use-keyring", CONFINE_SECCOMP, KILLED, false},
+        {"load-bpf", CONFINE_SECCOMP, KILLED, true},
+};
+
+static void report(bool ok, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void report(bool ok, const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	n_failed += !ok;
+	printf("%sok %d - %s\n", ok ? "" : "not ", ++n_tests, text);
+	(void)fflush(stdout);
+}
+
+/* In a child: confine if asked, then the attack; 0, errno, KILLED, … */
+static int run(const struct attack *a, const struct confine_rights *rights)
+{
+	pid_t pid = fork();
+	int status;
+	int r;
+
+	if (pid == 0) {
+		if (rights && confine(rights))
+			_exit(255);
+		_exit(a->run(&world));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGSYS ? KILLED : 2000 + WTERMSIG(status);
+	r = WEXITSTATUS(status);
+	return r == 255 ? NOT_CONFINED : r;
+}
+
+/* Files an attack changed are put back for the next one. */
+static void restore(void)
+{
+	char path[600];
+
+	(void)snprintf(path, sizeof(path), "%s/victim", world.dir);
+	(void)fd_close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	(void)snprintf(path, sizeof(path), "%s/folder", world.dir);
+	(void)rmdir(path);
+	(void)snprintf(path, sizeof(path), "%s/new", world.dir);
+	(void)unlink(path);
+}
+
+static struct confine_rights rights_of(uint32_t mechanisms)
+{
+	static const int fds[] = {0, 1, 2};
+
+	return (struct confine_rights){
+	        .name = "confine-test",
+	        .calls = calls,
+	        .n_calls = ARRAY_LEN(calls),
+	        .fds = fds,
+	        .n_fds = ARRAY_LEN(fds),
+	        .memory_max = MEMORY_MAX,
+	        .files_max = FILES_MAX,
+	        .required = mechanisms,
+	};
+}
+
+static const char *mechanism_name(uint32_t m)
+{
+	return m & CONFINE_SECCOMP      ? "seccomp"
+	       : m & CONFINE_LANDLOCK   ? "landlock"
+	       : m & CONFINE_NAMESPACES ? "namespaces"
+	       : m & CONFINE_LIMITS     ? "limits"
+	       : m & CONFINE_FDS        ? "fds"
+	                                : "privileges";
+}
+
+static void check_row(const struct row *row)
+{
+	const struct attack *a = attack_find(row->attack);
+	uint32_t extra =
+	        row->mechanism & (CONFINE_LANDLOCK | CONFINE_SECCOMP) ? CONFINE_NO_NEW_PRIVS : 0;
+	const struct confine_rights rights = rights_of(row->mechanism | extra);
+	int free_result;
+	int r;
+
+	if (row->root_only && geteuid() != 0) {
+		printf("ok %d - %s by %s # SKIP only root could do it at all\n", ++n_tests,
+		       row->attack, mechanism_name(row->mechanism));
+		return;
+	}
+	if (syscall(LANDLOCK_CREATE_RULESET, NULL, (size_t)0, 1U) < row->abi) {
+		printf("ok %d - %s by %s # SKIP this kernel's Landlock is older than ABI %d\n",
+		       ++n_tests, row->attack, mechanism_name(row->mechanism), row->abi);
+		return;
+	}
+	restore();
+	free_result = run(a, NULL);
+	restore();
+	r = run(a, &rights);
+	report(free_result == 0 && r == row->want, "%s by %s", row->attack,
+	       mechanism_name(row->mechanism));
+	if (free_result != 0 || r != row->want)
+		printf("# unconfined %d, confined %d, expected %d\n", free_result, r, row->want);
+}
+
+/* With everything on, no attack of the list succeeds; which mechanism was first does not matter. */
+static void check_all_together(void)
+{
+	const struct confine_rights rights =
+	        rights_of(CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LANDLOCK |
+	                  CONFINE_NAMESPACES | CONFINE_LIMITS | CONFINE_FDS);
+
+	for (const struct attack *a = attacks; a->name; a++) {
+		int r;
+
+		restore();
+		r = run(a, &rights);
+		report(r != 0 && r != NOT_CONFINED && r != -1, "%s by everything", a->name);
+	}
+}
+
+/* What the table grants works: a listed folder can be read, and written only if it says so. */
+static void check_listed_path(bool write, uint32_t mechanism, const char *name, int want)
+{
+	const struct confine_path path = {.path = world.dir, .write = write};
+	struct confine_rights rights = rights_of(mechanism | CONFINE_NO_NEW_PRIVS);
+	int r;
+
+	rights.paths = &path;
+	rights.n_paths = 1;
+	restore();
+	r = run(attack_find(name), &rights);
+	report(r == want, "%s in a folder listed %s by %s", name,
+	       write ? "for writing" : "for reading", mechanism_name(mechanism));
+	if (r != want)
+		printf("# got %d, expected %d\n", r, want);
+}
+
+static int harmless(const struct attack_world *w UNUSED)
+{
+	void *p = malloc(1 << 20);
+
+	LOG("a line of a confined process");
+	free(p);
+	return p ? 0 : ENOMEM;
+}
+
+static void check_table_mistakes(void)
+{
+	static const struct confine_call unknown[] = {CONFINE_CALLS_BASE,
+	                                              {"no_such_call", "a mistake"}};
+	static const struct attack nothing = {"nothing", harmless};
+	struct confine_rights rights = rights_of(CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP);
+
+	report(run(&nothing, &rights) == 0, "malloc and the log work by seccomp");
+	rights.calls = unknown;
+	rights.n_calls = ARRAY_LEN(unknown);
+	report(run(&nothing, &rights) == NOT_CONFINED, "a name that is no system call is refused");
+	rights.required = CONFINE_NO_NEW_PRIVS;
+	rights.wanted = CONFINE_SECCOMP;
+	report(run(&nothing, &rights) == 0, "a mechanism that is only wanted may be missing");
+}
+
+static int listen_abstract(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int n = snprintf(world.abstract, sizeof(world.abstract), "skerry-test-%d", (int)getpid());
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(addr.sun_path + 1, world.abstract, (size_t)n);
+	if (bind(fd, (struct sockaddr *)&addr,
+	         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)))
+		return -1;
+	return listen(fd, 100);
+}
+
+static int listen_tcp(void)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+	                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(addr);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 100) ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len))
+		return -1;
+	world.tcp_port = ntohs(addr.sin_port);
+	return 0;
+}
+
+static int make_world(void)
+{
+	char path[600];
+
+	(void)snprintf(world.dir, sizeof(world.dir), "/tmp/skconfineXXXXXX");
+	if (!mkdtemp(world.dir))
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/secret", world.dir);
+	(void)fd_close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	(void)snprintf(path, sizeof(path), "%s/socket", world.dir);
+	if (fd_listen_unix(path, SOCK_STREAM, 0600, 100) < 0 || listen_abstract() || listen_tcp())
+		return -1;
+	world.shm_key = 0x5e441000 + (int)(getpid() & 0xfff);
+	if (shmget(world.shm_key, 4096, IPC_CREAT | 0600) < 0)
+		return -1;
+	world.leaked_fd = dup2(2, 70);
+	world.memory_max = MEMORY_MAX;
+	world.files_max = FILES_MAX;
+	world.victim = fork();
+	if (world.victim == 0) {
+		/* Where a security module restricts tracing, the control must still be able to. */
+		(void)prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+		for (;;)
+			(void)pause();
+	}
+	return world.victim < 0 ? -1 : 0;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void end_world(void)
+{
+	(void)kill(world.victim, SIGKILL);
+	(void)waitpid(world.victim, NULL, 0);
+	(void)shmctl(shmget(world.shm_key, 1, 0), IPC_RMID, NULL);
+	(void)nftw(world.dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int main(void)
+{
+	log_init("confine-test");
+	if (!SKERRY_CONFINE) {
+		printf("1..0 # SKIP this build has sanitizers; confinement is tested in the "
+		       "release build\n");
+		return 0;
+	}
+	if (make_world()) {
+		printf("Bail out! no world to attack\n");
+		return 1;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		check_row(&rows[i]);
+	check_all_together();
+	check_listed_path(false, CONFINE_LANDLOCK, "open-secret", 0);
+	check_listed_path(false, CONFINE_LANDLOCK, "list-folder", 0);
+	check_listed_path(false, CONFINE_LANDLOCK, "create-file", EACCES);
+	check_listed_path(false, CONFINE_LANDLOCK, "open-passwd", EACCES);
+	check_listed_path(true, CONFINE_LANDLOCK, "create-file", 0);
+	check_listed_path(true, CONFINE_LANDLOCK, "remove-file", 0);
+	check_listed_path(false, CONFINE_NAMESPACES, "open-secret", 0);
+	check_listed_path(false, CONFINE_NAMESPACES, "create-file", EROFS);
+	check_listed_path(false, CONFINE_NAMESPACES, "open-passwd", ENOENT);
+	check_listed_path(true, CONFINE_NAMESPACES, "create-file", 0);
+	check_table_mistakes();
+	end_world();
+	printf("1..%d\n", n_tests);
+	return n_failed > 0;
+}
