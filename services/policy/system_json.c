@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "services/policy/system.h"
+
+/* Facts as the admin service says them in JSON; its own text, hence json-c. */
+
+static const char *get_text(struct json_object *qube, const char *key)
+{
+	struct json_object *value = NULL;
+
+	if (!json_object_object_get_ex(qube, key, &value) || !json_object_is_type(value, json_type_string))
+		return NULL;
+	return json_object_get_string(value);
+}
+
+static bool get_bool(struct json_object *qube, const char *key)
+{
+	struct json_object *value = NULL;
+
+	return json_object_object_get_ex(qube, key, &value) && json_object_get_boolean(value);
+}
+
+static int add_qube(struct system *system, const char *name, struct json_object *json)
+{
+	const char *tags[SYSTEM_TAGS_MAX];
+	const char *internal = get_text(json, "internal");
+	const char *power = get_text(json, "power_state");
+	struct json_object *list = NULL;
+	struct system_qube qube = {
+		.name = name,
+		.uuid = get_text(json, "uuid"),
+		.type = get_text(json, "type"),
+		.tags = tags,
+		.template_for_dispvms = get_bool(json, "template_for_dispvms"),
+		.internal = internal && internal[0] != '\0',
+		.running = power && strcmp(power, "Running") == 0,
+		.default_dispvm = get_text(json, "default_dispvm"),
+		.icon = get_text(json, "icon"),
+		.label = get_text(json, "label"),
+		.guivm = get_text(json, "guivm"),
+		.relayvm = get_text(json, "relayvm"),
+		.transport_rpc = get_text(json, "transport_rpc"),
+	};
+
+	if (json_object_object_get_ex(json, "tags", &list) &&
+	    json_object_is_type(list, json_type_array)) {
+		qube.n_tags = json_object_array_length(list);
+		if (qube.n_tags > SYSTEM_TAGS_MAX)
+			return -1;
+		for (size_t i = 0; i < qube.n_tags; i++) {
+			struct json_object *tag = json_object_array_get_idx(list, i);
+
+			if (!json_object_is_type(tag, json_type_string))
+				return -1;
+			tags[i] = json_object_get_string(tag);
+		}
+	}
+	return system_add(system, &qube);
+}
+
+static struct system *from_object(struct json_object *root, const char **ret_why)
+{
+	struct json_object *domains = root;
+	struct system *system;
+
+	if (json_object_is_type(root, json_type_object))
+		(void)json_object_object_get_ex(root, "domains", &domains);
+	*ret_why = "not an object of qubes";
+	if (!json_object_is_type(domains, json_type_object))
+		return NULL;
+	*ret_why = "no memory";
+	system = system_new();
+	if (!system)
+		return NULL;
+	*ret_why = "a qube in it is not possible";
+	json_object_object_foreach(domains, name, qube)
+	{
+		if (!json_object_is_type(qube, json_type_object) || add_qube(system, name, qube))
+			return system_unref(system);
+	}
+	return system_seal(system) ? system_unref(system) : system;
+}
+
+struct system *system_from_json(const char *text, size_t len, const char **ret_why)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *root = NULL;
+	struct system *system = NULL;
+
+	*ret_why = "not JSON";
+	if (tokener && len <= INT32_MAX)
+		root = json_tokener_parse_ex(tokener, text, (int)len);
+	if (root)
+		system = from_object(root, ret_why);
+	json_object_put(root);
+	if (tokener)
+		json_tokener_free(tokener);
+	return system;
+}
