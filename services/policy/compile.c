@@ -25,10 +25,10 @@ static uint32_t add_token(struct policy *policy, const struct parsed_token *pars
 	policy->n_tokens = id + 1;
 	token = &policy->tokens[id];
 	*token = (struct token){.text = policy->words.list[id].text,
-				.len = policy->words.list[id].len,
-				.rest = parsed->rest,
-				.key = id,
-				.kind = parsed->kind};
+	                        .len = policy->words.list[id].len,
+	                        .rest = parsed->rest,
+	                        .key = id,
+	                        .kind = parsed->kind};
 	if (parsed->kind == TOKEN_NAME &&
 	    (slice_is(parsed->text, "dom0") || slice_is(parsed->text, "uuid:" SYSTEM_ZERO_UUID)))
 		token->key = KEY_ADMINVM;
@@ -42,16 +42,16 @@ static int add_keywords(struct policy *policy)
 		const char *text;
 		enum token_kind kind;
 	} words[KEY_FIRST_FREE] = {
-		[KEY_ANY] = {"*", TOKEN_ANY},
-		[KEY_ANYVM] = {"@anyvm", TOKEN_ANYVM},
-		[KEY_ADMINVM] = {"@adminvm", TOKEN_ADMINVM},
-		[KEY_DEFAULT] = {"@default", TOKEN_DEFAULT},
-		[KEY_DISPVM] = {"@dispvm", TOKEN_DISPVM},
+	        [KEY_ANY] = {"*", TOKEN_ANY},
+	        [KEY_ANYVM] = {"@anyvm", TOKEN_ANYVM},
+	        [KEY_ADMINVM] = {"@adminvm", TOKEN_ADMINVM},
+	        [KEY_DEFAULT] = {"@default", TOKEN_DEFAULT},
+	        [KEY_DISPVM] = {"@dispvm", TOKEN_DISPVM},
 	};
 
 	for (uint32_t i = 0; i < KEY_FIRST_FREE; i++) {
 		struct parsed_token token = {.text = {words[i].text, strlen(words[i].text)},
-					     .kind = words[i].kind};
+		                             .kind = words[i].kind};
 
 		if (add_token(policy, &token) != i)
 			return -1;
@@ -150,16 +150,16 @@ static int fill_rule(struct policy *policy, const struct parsed_line *line, stru
 }
 
 int policy_add_rule(struct policy *policy, uint32_t file, uint32_t line,
-		    const struct parsed_line *parsed)
+                    const struct parsed_line *parsed)
 {
 	struct rule rule = {
-		.file = file,
-		.line = line,
-		.action = (uint8_t)parsed->action,
-		.notify = parsed->notify,
-		.autostart = parsed->autostart,
-		.notify_given = parsed->notify_given,
-		.autostart_given = parsed->autostart_given,
+	        .file = file,
+	        .line = line,
+	        .action = (uint8_t)parsed->action,
+	        .notify = parsed->notify,
+	        .autostart = parsed->autostart,
+	        .notify_given = parsed->notify_given,
+	        .autostart_given = parsed->autostart_given,
 	};
 
 	if (policy->n_rules >= POLICY_RULES_MAX) {
@@ -240,7 +240,8 @@ static int index_targets(struct policy *policy)
 		for (uint32_t k = 0; k < rules->n; k++) {
 			uint32_t rule = policy->node_rules[rules->first + k];
 
-			if (pairs_add(&policy->by_target, i, policy->keys[rule].target, rule) == NO_ID)
+			if (pairs_add(&policy->by_target, i, policy->keys[rule].target, rule) ==
+			    NO_ID)
 				return -1;
 		}
 	}
@@ -321,10 +322,10 @@ static void put_part(struct part_writer *w, const char *before, const char *text
 }
 
 size_t policy_format_rule(const struct policy *policy, const struct rule *rule, char *out,
-			  size_t max)
+                          size_t max)
 {
 	static const char *const actions[] = {
-		[RULE_DENY] = " deny", [RULE_ALLOW] = " allow", [RULE_ASK] = " ask"};
+	        [RULE_DENY] = " deny", [RULE_ALLOW] = " allow", [RULE_ASK] = " ask"};
 	struct part_writer w = {out, max, 0};
 
 	put_part(&w, "", policy_symbol(policy, rule->service));

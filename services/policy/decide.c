@@ -15,24 +15,24 @@
 
 /* One line a refusal: doc/protocol/policy.md names them. */
 static const char *const refusals[REFUSAL_MAX] = {
-	[REFUSAL_NONE] = "none",
-	[REFUSAL_POLICY] = "policy",
-	[REFUSAL_NO_MATCH] = "no_match",
-	[REFUSAL_BAD_TARGET_TOKEN] = "bad_target_token",
-	[REFUSAL_NOT_DISPVM_TEMPLATE] = "not_dispvm_template",
-	[REFUSAL_NO_TARGET] = "no_target",
-	[REFUSAL_NO_DEFAULT_DISPVM] = "no_default_dispvm",
-	[REFUSAL_AUTOSTART] = "autostart",
-	[REFUSAL_NO_ASK_TARGETS] = "no_ask_targets",
-	[REFUSAL_SOURCE_UNKNOWN] = "requested_source_unknown",
-	[REFUSAL_SOURCE_NOT_REMOTE] = "requested_source_not_remote",
-	[REFUSAL_SOURCE_WRONG_RELAY] = "requested_source_wrong_relay",
-	[REFUSAL_INVALID_CHOICE] = "invalid_choice",
-	[REFUSAL_USER_REFUSED] = "user_refused",
-	[REFUSAL_LOOPBACK] = "loopback",
-	[REFUSAL_RELAYVM_UNSET] = "relayvm_unset",
-	[REFUSAL_TRANSPORT_RPC_UNSET] = "transport_rpc_unset",
-	[REFUSAL_INCONSISTENT] = "inconsistent",
+        [REFUSAL_NONE] = "none",
+        [REFUSAL_POLICY] = "policy",
+        [REFUSAL_NO_MATCH] = "no_match",
+        [REFUSAL_BAD_TARGET_TOKEN] = "bad_target_token",
+        [REFUSAL_NOT_DISPVM_TEMPLATE] = "not_dispvm_template",
+        [REFUSAL_NO_TARGET] = "no_target",
+        [REFUSAL_NO_DEFAULT_DISPVM] = "no_default_dispvm",
+        [REFUSAL_AUTOSTART] = "autostart",
+        [REFUSAL_NO_ASK_TARGETS] = "no_ask_targets",
+        [REFUSAL_SOURCE_UNKNOWN] = "requested_source_unknown",
+        [REFUSAL_SOURCE_NOT_REMOTE] = "requested_source_not_remote",
+        [REFUSAL_SOURCE_WRONG_RELAY] = "requested_source_wrong_relay",
+        [REFUSAL_INVALID_CHOICE] = "invalid_choice",
+        [REFUSAL_USER_REFUSED] = "user_refused",
+        [REFUSAL_LOOPBACK] = "loopback",
+        [REFUSAL_RELAYVM_UNSET] = "relayvm_unset",
+        [REFUSAL_TRANSPORT_RPC_UNSET] = "transport_rpc_unset",
+        [REFUSAL_INCONSISTENT] = "inconsistent",
 };
 
 const char *refusal_name(enum refusal refusal)
@@ -50,7 +50,7 @@ static void deny(struct decision *decision, enum refusal reason, bool notify)
 
 /* The lowest rule of a node below best that has one of the target's keys, or best. */
 static uint32_t search_node(const struct policy *policy, uint32_t id, const struct keys *target,
-			    uint32_t best)
+                            uint32_t best)
 {
 	const struct node *node = &policy->nodes[id];
 
@@ -78,11 +78,11 @@ static uint32_t search_node(const struct policy *policy, uint32_t id, const stru
 }
 
 static uint32_t search_group(const struct policy *policy, uint32_t group,
-			     const struct request *request, uint32_t best)
+                             const struct request *request, uint32_t best)
 {
 	for (uint32_t i = 0; i < request->source.n + ARRAY_LEN(request->source.extra); i++) {
 		uint32_t key = i < request->source.n ? request->source.list[i]
-						     : request->source.extra[i - request->source.n];
+		                                     : request->source.extra[i - request->source.n];
 		uint32_t node = key == NO_ID ? NO_ID : pairs_get(&policy->node_of, group, key);
 
 		if (node != NO_ID)
@@ -93,14 +93,14 @@ static uint32_t search_group(const struct policy *policy, uint32_t group,
 
 /* Groups of rules that a question's service and argument belong to; NO_ID where there is none. */
 static void find_groups(const struct policy *policy, const struct decision *decision,
-			uint32_t groups[3])
+                        uint32_t groups[3])
 {
 	groups[0] = NO_ID;
 	groups[1] = NO_ID;
 	if (decision->service_id != NO_ID) {
 		if (decision->argument_id != NO_ID)
 			groups[0] = pairs_get(&policy->group_of, decision->service_id,
-					      decision->argument_id);
+			                      decision->argument_id);
 		groups[1] = pairs_get(&policy->group_of, decision->service_id, NO_ID);
 	}
 	groups[2] = pairs_get(&policy->group_of, policy->symbols.n, NO_ID);
@@ -109,7 +109,8 @@ static void find_groups(const struct policy *policy, const struct decision *deci
 static const struct rule *find_rule(const struct view *view, const struct decision *decision)
 {
 	const struct policy *policy = view->policy;
-	struct request request = {view_source_keys(view, decision), view_target_keys(view, decision)};
+	struct request request = {view_source_keys(view, decision),
+	                          view_target_keys(view, decision)};
 	uint32_t groups[3];
 	uint32_t best = NO_ID;
 
@@ -133,7 +134,7 @@ static void split_service(const struct view *view, const char *service, struct d
 
 /* 8.1 step 6. */
 static enum refusal claim_source(const struct view *view, const struct policy_question *question,
-				 struct decision *out)
+                                 struct decision *out)
 {
 	const char *claimed = question->requested_source;
 	const struct system_qube *qube;
@@ -226,7 +227,7 @@ void policy_decide(struct view *view, const struct policy_question *question, st
 	out->source_text = question->source;
 	split_service(view, question->service, out);
 	refusal = target_parse(view, question->target, strlen(question->target), &out->requested,
-			       &out->unknown_target);
+	                       &out->unknown_target);
 	out->target = out->requested;
 	if (refusal == REFUSAL_NONE)
 		refusal = claim_source(view, question, out);
@@ -252,7 +253,7 @@ void decision_refuse(struct decision *decision)
 }
 
 bool view_rule_applies(const struct view *view, const struct decision *decision,
-		       const struct rule *rule)
+                       const struct rule *rule)
 {
 	struct keys source = view_source_keys(view, decision);
 
@@ -262,7 +263,7 @@ bool view_rule_applies(const struct view *view, const struct decision *decision,
 }
 
 const struct rule *policy_next_match(const struct view *view, const struct decision *decision,
-				     const struct rule *after)
+                                     const struct rule *after)
 {
 	const struct policy *policy = view->policy;
 	struct keys target = view_target_keys(view, decision);

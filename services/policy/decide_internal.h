@@ -23,13 +23,13 @@ struct cached {
 	bool used;
 };
 
-#define OFFERS_CACHED 1024U	   /* lists kept, a power of two; chosen */
+#define OFFERS_CACHED  1024U      /* lists kept, a power of two; chosen */
 #define OFFERS_MEMBERS (1U << 18) /* texts in all of them, at most; chosen: 2 MB of pointers */
 
 /* What a qube's names, tags and type are as keys of this policy. */
 struct qube_keys {
-	uint32_t first; /* in view->keys */
-	uint32_t n;	/* as a source or target */
+	uint32_t first;  /* in view->keys */
+	uint32_t n;      /* as a source or target */
 	uint32_t n_disp; /* as the template of a disposable, behind those */
 	uint32_t dispvm; /* its default_dispvm; NO_ID: none, or not in the system */
 };
@@ -66,8 +66,8 @@ struct keys view_source_keys(const struct view *view, const struct decision *dec
 struct keys view_target_keys(const struct view *view, const struct decision *decision);
 
 /** target_parse() - 8.1 steps 2 to 5 on a text; REFUSAL_NONE, BAD_TARGET_TOKEN, NOT_DISPVM_TEMPLATE */
-enum refusal target_parse(const struct view *view, const char *text, size_t len,
-			  struct target *ret, bool *ret_unknown);
+enum refusal target_parse(const struct view *view, const char *text, size_t len, struct target *ret,
+                          bool *ret_unknown);
 /** target_set_qube() / target_set_disp() - by index; disp: qube's disposable */
 void target_set_qube(const struct view *view, uint32_t qube, struct target *ret);
 void target_set_disp(const struct view *view, uint32_t qube, struct target *ret);

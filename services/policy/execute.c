@@ -16,8 +16,8 @@ static void refuse(struct decision *decision, enum refusal reason)
 	decision->no_answer = reason == REFUSAL_INCONSISTENT;
 }
 
-void decision_choose(const struct view *view, struct decision *decision, const struct offers *offers,
-		     const char *choice)
+void decision_choose(const struct view *view, struct decision *decision,
+                     const struct offers *offers, const char *choice)
 {
 	bool unknown;
 
@@ -30,7 +30,7 @@ void decision_choose(const struct view *view, struct decision *decision, const s
 	decision->kind = DECISION_ALLOW;
 	/* A default_dispvm that is no template may be offered; qubesd refuses it later. */
 	if (target_parse(view, choice, strlen(choice), &decision->target, &unknown) ==
-		    REFUSAL_BAD_TARGET_TOKEN ||
+	            REFUSAL_BAD_TARGET_TOKEN ||
 	    decision->target.kind == TARGET_DEFAULT)
 		refuse(decision, REFUSAL_INCONSISTENT);
 }
@@ -55,7 +55,7 @@ static int put_user(const struct rule *rule, struct policy_answer *answer)
 }
 
 static int put_uuid(const struct view *view, const char *prefix, uint32_t qube,
-		    struct policy_answer *answer)
+                    struct policy_answer *answer)
 {
 	const char *uuid = qube == NO_ID ? NULL : system_qube(view->system, qube)->uuid;
 	int n;
@@ -68,12 +68,12 @@ static int put_uuid(const struct view *view, const char *prefix, uint32_t qube,
 
 /* A call to a qube on another machine becomes one to its relay. */
 static enum refusal relay(const struct view *view, const struct decision *decision,
-			  const struct policy_question *question, struct policy_answer *answer)
+                          const struct policy_question *question, struct policy_answer *answer)
 {
 	const struct system_qube *remote = system_qube(view->system, decision->target.qube);
 	const char *argument = question->service[decision->service_len]
-				       ? question->service + decision->service_len
-				       : "+";
+	                               ? question->service + decision->service_len
+	                               : "+";
 	uint32_t index;
 	int n;
 
@@ -86,8 +86,9 @@ static enum refusal relay(const struct view *view, const struct decision *decisi
 	    bytes_copy_text(answer->user, sizeof(answer->user), "DEFAULT") ||
 	    bytes_copy_text(answer->target, sizeof(answer->target), remote->relayvm))
 		return REFUSAL_INCONSISTENT;
-	n = snprintf(answer->service, sizeof(answer->service), "%s+%s+%.*s%s", remote->transport_rpc,
-		     remote->name, (int)decision->service_len, question->service, argument);
+	n = snprintf(answer->service, sizeof(answer->service), "%s+%s+%.*s%s",
+	             remote->transport_rpc, remote->name, (int)decision->service_len,
+	             question->service, argument);
 	if (n < 0 || (size_t)n >= sizeof(answer->service))
 		return REFUSAL_INCONSISTENT;
 	return REFUSAL_NONE;
@@ -106,7 +107,8 @@ static bool is_self(const struct view *view, const struct decision *decision)
 }
 
 static enum refusal fill_answer(const struct view *view, const struct decision *decision,
-				const struct policy_question *question, struct policy_answer *answer)
+                                const struct policy_question *question,
+                                struct policy_answer *answer)
 {
 	const struct target *target = &decision->target;
 	int r;
@@ -123,12 +125,12 @@ static enum refusal fill_answer(const struct view *view, const struct decision *
 	else
 		r = bytes_copy_text(answer->target, sizeof(answer->target), target->text) ||
 		    put_uuid(view, target->kind == TARGET_DISPVM_OF ? "@dispvm:uuid:" : "uuid:",
-			     target->qube, answer);
+		             target->qube, answer);
 	return r ? REFUSAL_INCONSISTENT : REFUSAL_NONE;
 }
 
 void decision_execute(const struct view *view, struct decision *decision,
-		      const struct policy_question *question, struct policy_answer *ret_answer)
+                      const struct policy_question *question, struct policy_answer *ret_answer)
 {
 	struct policy_answer *answer = ret_answer;
 	enum refusal reason;
@@ -144,10 +146,10 @@ void decision_execute(const struct view *view, struct decision *decision,
 	reason = fill_answer(view, decision, question, answer);
 	if (reason == REFUSAL_NONE &&
 	    (bytes_copy_text(answer->requested_target, sizeof(answer->requested_target),
-			     decision->requested.text) ||
-	     (decision->claimed && bytes_copy_text(answer->policy_source,
-						   sizeof(answer->policy_source),
-						   decision->source_text))))
+	                     decision->requested.text) ||
+	     (decision->claimed &&
+	      bytes_copy_text(answer->policy_source, sizeof(answer->policy_source),
+	                      decision->source_text))))
 		reason = REFUSAL_INCONSISTENT;
 	if (reason == REFUSAL_NONE)
 		return;

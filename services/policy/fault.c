@@ -16,42 +16,50 @@ static const struct {
 	const char *name;
 	const char *text;
 } codes[CODE_MAX] = {
-	[CODE_NONE] = {"none", "nothing is wrong"},
-	[CODE_FIELDS] = {"fields", "too few words; a rule is: SERVICE ARGUMENT SOURCE TARGET ACTION "
-				   "(in an !include-service file: SOURCE TARGET ACTION)"},
-	[CODE_SERVICE_CHARS] = {"service_chars", "service '%s': only A-Z a-z 0-9 - . _ are possible; "
-						 "the +ARGUMENT is a word of its own"},
-	[CODE_ARGUMENT_CHARS] = {"argument_chars",
-				 "argument '%s': only A-Z a-z 0-9 - . _ + are possible, or *"},
-	[CODE_ARGUMENT_PLUS] = {"argument_plus",
-				"argument '%s' must begin with +, or be * for any argument"},
-	[CODE_ARGUMENT_STAR] = {"argument_star",
-				"argument '%s': service * is only possible with argument *"},
-	[CODE_TOKEN] = {"token", "'%s' is not possible here; the words with @ are @anyvm @adminvm "
-				 "@default @dispvm @dispvm:NAME @dispvm:@tag:TAG @tag:TAG @type:TYPE, "
-				 "each only where it has a meaning"},
-	[CODE_TOKEN_EMPTY] = {"token_empty", "'%s': something must follow"},
-	[CODE_ACTION] = {"action", "'%s' is not an action; write allow, ask or deny"},
-	[CODE_PARAM_SYNTAX] = {"param_syntax", "'%s' is not KEY=VALUE; a comment needs a line of its own"},
-	[CODE_PARAM_DUPLICATE] = {"param_duplicate", "'%s': this parameter is given twice; remove one"},
-	[CODE_PARAM_BOOL] = {"param_bool", "'%s': write yes or no"},
-	[CODE_PARAM_NOT_ALLOWED] = {"param_not_allowed",
-				    "'%s': this action has no such parameter (target, user, autostart: "
-				    "allow and ask; default_target: ask; notify: all)"},
-	[CODE_DEFAULT_NEEDS_TARGET] = {"default_needs_target",
-				       "'%s' with allow needs target=QUBE, for nobody said which qube"},
-	[CODE_DIRECTIVE] = {"directive", "'%s' is no directive here; there are !include, !include-dir, "
-					 "!include-service, !compat-4.0 (service files: !include only)"},
-	[CODE_DIRECTIVE_PARAMS] = {"directive_params", "wrong number of words behind the directive"},
-	[CODE_INCLUDE_NOT_FILE] = {"include_not_file", "'%s' is not a file that can be included"},
-	[CODE_INCLUDE_NOT_DIR] = {"include_not_dir", "'%s' is not a directory"},
+        [CODE_NONE] = {"none", "nothing is wrong"},
+        [CODE_FIELDS] = {"fields",
+                         "too few words; a rule is: SERVICE ARGUMENT SOURCE TARGET ACTION "
+                         "(in an !include-service file: SOURCE TARGET ACTION)"},
+        [CODE_SERVICE_CHARS] = {"service_chars",
+                                "service '%s': only A-Z a-z 0-9 - . _ are possible; "
+                                "the +ARGUMENT is a word of its own"},
+        [CODE_ARGUMENT_CHARS] = {"argument_chars",
+                                 "argument '%s': only A-Z a-z 0-9 - . _ + are possible, or *"},
+        [CODE_ARGUMENT_PLUS] = {"argument_plus",
+                                "argument '%s' must begin with +, or be * for any argument"},
+        [CODE_ARGUMENT_STAR] = {"argument_star",
+                                "argument '%s': service * is only possible with argument *"},
+        [CODE_TOKEN] = {"token",
+                        "'%s' is not possible here; the words with @ are @anyvm @adminvm "
+                        "@default @dispvm @dispvm:NAME @dispvm:@tag:TAG @tag:TAG @type:TYPE, "
+                        "each only where it has a meaning"},
+        [CODE_TOKEN_EMPTY] = {"token_empty", "'%s': something must follow"},
+        [CODE_ACTION] = {"action", "'%s' is not an action; write allow, ask or deny"},
+        [CODE_PARAM_SYNTAX] = {"param_syntax",
+                               "'%s' is not KEY=VALUE; a comment needs a line of its own"},
+        [CODE_PARAM_DUPLICATE] = {"param_duplicate",
+                                  "'%s': this parameter is given twice; remove one"},
+        [CODE_PARAM_BOOL] = {"param_bool", "'%s': write yes or no"},
+        [CODE_PARAM_NOT_ALLOWED] =
+                {"param_not_allowed",
+                 "'%s': this action has no such parameter (target, user, autostart: "
+                 "allow and ask; default_target: ask; notify: all)"},
+        [CODE_DEFAULT_NEEDS_TARGET] =
+                {"default_needs_target",
+                 "'%s' with allow needs target=QUBE, for nobody said which qube"},
+        [CODE_DIRECTIVE] = {"directive",
+                            "'%s' is no directive here; there are !include, !include-dir, "
+                            "!include-service, !compat-4.0 (service files: !include only)"},
+        [CODE_DIRECTIVE_PARAMS] = {"directive_params",
+                                   "wrong number of words behind the directive"},
+        [CODE_INCLUDE_NOT_FILE] = {"include_not_file", "'%s' is not a file that can be included"},
+        [CODE_INCLUDE_NOT_DIR] = {"include_not_dir", "'%s' is not a directory"},
 };
 
 static const char *const kinds[] = {
-	[FAULT_NONE] = "none",		 [FAULT_SYNTAX] = "syntax",
-	[FAULT_FILENAME] = "filename",	 [FAULT_IO] = "io",
-	[FAULT_ENCODING] = "encoding",	 [FAULT_RECURSION] = "recursion",
-	[FAULT_LIMIT] = "limit",	 [FAULT_MEMORY] = "memory",
+        [FAULT_NONE] = "none",   [FAULT_SYNTAX] = "syntax",     [FAULT_FILENAME] = "filename",
+        [FAULT_IO] = "io",       [FAULT_ENCODING] = "encoding", [FAULT_RECURSION] = "recursion",
+        [FAULT_LIMIT] = "limit", [FAULT_MEMORY] = "memory",
 };
 
 const char *fault_kind_name(enum fault_kind kind)
@@ -75,7 +83,7 @@ void fault_explain(const struct line_fault *fault, char *out, size_t max)
 
 	if (gap)
 		(void)snprintf(out, max, "%.*s%.*s%s", (int)(gap - text), text, len,
-			       fault->where.p ? fault->where.p : "", gap + 2);
+		               fault->where.p ? fault->where.p : "", gap + 2);
 	else
 		(void)snprintf(out, max, "%s", text);
 }
@@ -86,7 +94,7 @@ size_t policy_fault_format(const struct policy_fault *fault, char *out, size_t m
 
 	if (fault->line && fault->column)
 		n = snprintf(out, max, "%s:%u:%u: %s", fault->file, fault->line, fault->column,
-			     fault->text);
+		             fault->text);
 	else if (fault->line)
 		n = snprintf(out, max, "%s:%u: %s", fault->file, fault->line, fault->text);
 	else if (fault->file[0])

@@ -118,7 +118,8 @@ static int disk_resolve(void *ctx, const char *path, char **ret_real, enum file_
 		*ret_kind = disk->overlay_data ? FILE_REGULAR : FILE_MISSING;
 	*ret_real = real;
 	/* The name as written too: a link may be turned to something else. */
-	return strcmp(path, real) != 0 || *ret_kind == FILE_OTHER ? note(disk->inputs, path, &st) : 0;
+	return strcmp(path, real) != 0 || *ret_kind == FILE_OTHER ? note(disk->inputs, path, &st)
+	                                                          : 0;
 }
 
 /* A growing list of NUL-terminated names, ended by an empty one. */
@@ -152,8 +153,9 @@ static const char *overlay_in(const struct policy_disk *disk, const char *dir)
 {
 	size_t len = strlen(dir);
 
-	if (!disk->overlay_path || !disk->overlay_data || strncmp(disk->overlay_path, dir, len) != 0 ||
-	    disk->overlay_path[len] != '/' || strchr(disk->overlay_path + len + 1, '/'))
+	if (!disk->overlay_path || !disk->overlay_data ||
+	    strncmp(disk->overlay_path, dir, len) != 0 || disk->overlay_path[len] != '/' ||
+	    strchr(disk->overlay_path + len + 1, '/'))
 		return NULL;
 	return disk->overlay_path + len + 1;
 }
@@ -193,7 +195,8 @@ static int disk_list(void *ctx, const char *path, char **ret_names)
 		return -1;
 	}
 	/* Taken before reading: an entry made meanwhile changes the directory after this. */
-	r = fstat(dirfd(dir), &st) < 0 || note(disk->inputs, path, &st) || add_name(&names, "") ? -1 : 0;
+	r = fstat(dirfd(dir), &st) < 0 || note(disk->inputs, path, &st) || add_name(&names, "") ? -1
+	                                                                                        : 0;
 	names.len = 0;
 	if (r == 0)
 		r = read_names(dir, overlay_in(disk, path), &names);
@@ -246,7 +249,8 @@ static int read_all(int fd, size_t guess, char **ret_data, size_t *ret_len)
 static int disk_read(void *ctx, const char *path, char **ret_data, size_t *ret_len)
 {
 	struct policy_disk *disk = ctx;
-	OWNED_FD int fd = -1;
+	OWNED_FD
+	int fd = -1;
 	struct stat st;
 
 	if (is_overlay(disk, path) && disk->overlay_data) {
@@ -278,5 +282,5 @@ static int disk_read(void *ctx, const char *path, char **ret_data, size_t *ret_l
 struct policy_files policy_files_disk(struct policy_disk *disk)
 {
 	return (struct policy_files){
-		.ctx = disk, .resolve = disk_resolve, .list = disk_list, .read = disk_read};
+	        .ctx = disk, .resolve = disk_resolve, .list = disk_list, .read = disk_read};
 }

@@ -103,8 +103,6 @@ static int memory_read(void *ctx, const char *path, char **ret_data, size_t *ret
 
 struct policy_files policy_files_memory(struct policy_memory *memory)
 {
-	return (struct policy_files){.ctx = memory,
-				     .resolve = memory_resolve,
-				     .list = memory_list,
-				     .read = memory_read};
+	return (struct policy_files){
+	        .ctx = memory, .resolve = memory_resolve, .list = memory_list, .read = memory_read};
 }

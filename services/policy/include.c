@@ -15,13 +15,13 @@ static int fault_plain(struct load *load, enum fault_kind kind, const char *file
 	*load->fault = (struct policy_fault){.kind = kind, .error = error};
 	(void)snprintf(load->fault->file, sizeof(load->fault->file), "%s", file);
 	(void)snprintf(load->fault->text, sizeof(load->fault->text), "cannot read: %s",
-		       strerror(error));
+	               strerror(error));
 	return -1;
 }
 
 /* The real path of what a directive names (given), if it is of that kind. */
 static int resolve_path(struct parse_at *at, struct slice path, enum file_kind wanted,
-			char **ret_real, struct line_fault *what)
+                        char **ret_real, struct line_fault *what)
 {
 	const struct policy_files *files = at->load->files;
 	char *full = load_join(at->base, path.p, path.len);
@@ -37,7 +37,8 @@ static int resolve_path(struct parse_at *at, struct slice path, enum file_kind w
 		return fault_plain(at->load, FAULT_IO, at->path, errno);
 	if (kind != wanted) {
 		free(real);
-		what->code = wanted == FILE_DIRECTORY ? CODE_INCLUDE_NOT_DIR : CODE_INCLUDE_NOT_FILE;
+		what->code =
+		        wanted == FILE_DIRECTORY ? CODE_INCLUDE_NOT_DIR : CODE_INCLUDE_NOT_FILE;
 		return -1;
 	}
 	*ret_real = real;
@@ -45,7 +46,7 @@ static int resolve_path(struct parse_at *at, struct slice path, enum file_kind w
 }
 
 static int include_file(struct parse_at *at, const struct parsed_line *line, struct slice service,
-			struct slice argument, struct line_fault *what)
+                        struct slice argument, struct line_fault *what)
 {
 	char *real;
 	int r;
@@ -86,7 +87,8 @@ static bool legacy_name(const char *name)
 		if (len >= n && strcmp(name + len - n, left[i]) == 0)
 			return false;
 	}
-	return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-._") == len;
+	return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-._") ==
+	       len;
 }
 
 static struct slice legacy_service(const char *name)
@@ -150,8 +152,8 @@ static int list_legacy(struct load *load, struct entries *entries)
 static int close_argument(struct load *load, const char *path, const char *name)
 {
 	static const struct parsed_token targets[] = {
-		{.text = {"@anyvm", 6}, .kind = TOKEN_ANYVM},
-		{.text = {"@adminvm", 8}, .kind = TOKEN_ADMINVM},
+	        {.text = {"@anyvm", 6}, .kind = TOKEN_ANYVM},
+	        {.text = {"@adminvm", 8}, .kind = TOKEN_ADMINVM},
 	};
 
 	uint32_t file = policy_add_file(load->policy, path);
@@ -160,18 +162,19 @@ static int close_argument(struct load *load, const char *path, const char *name)
 		return fault_plain(load, FAULT_MEMORY, "", ENOMEM);
 	for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
 		struct parsed_line line = {
-			.kind = LINE_RULE,
-			.service = legacy_service(name),
-			.argument = legacy_argument(name),
-			.source = targets[0],
-			.target = targets[i],
-			.action = RULE_DENY,
-			.notify = true,
-			.autostart = true,
+		        .kind = LINE_RULE,
+		        .service = legacy_service(name),
+		        .argument = legacy_argument(name),
+		        .source = targets[0],
+		        .target = targets[i],
+		        .action = RULE_DENY,
+		        .notify = true,
+		        .autostart = true,
 		};
 
 		if (policy_add_rule(load->policy, file, 0, &line))
-			return fault_plain(load, errno == E2BIG ? FAULT_LIMIT : FAULT_MEMORY, "", errno);
+			return fault_plain(load, errno == E2BIG ? FAULT_LIMIT : FAULT_MEMORY, "",
+			                   errno);
 	}
 	return 0;
 }
@@ -203,7 +206,7 @@ static int include_legacy(struct load *load)
 		const struct entry *entry = &entries.list[i];
 
 		r = load_entry(load, entry, load->legacy_dir, legacy_service(entry->name),
-			       legacy_argument(entry->name));
+		               legacy_argument(entry->name));
 		if (r == 0 && strchr(entry->name, '+'))
 			r = close_legacy(load, entry);
 	}

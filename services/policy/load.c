@@ -13,13 +13,13 @@
  */
 
 static int fault_file(struct load *load, enum fault_kind kind, const char *file, int error,
-		      const char *text)
+                      const char *text)
 {
 	*load->fault = (struct policy_fault){.kind = kind, .error = error};
 	(void)snprintf(load->fault->file, sizeof(load->fault->file), "%s", file);
 	if (error)
 		(void)snprintf(load->fault->text, sizeof(load->fault->text), "%s: %s", text,
-			       strerror(error));
+		               strerror(error));
 	else
 		(void)snprintf(load->fault->text, sizeof(load->fault->text), "%s", text);
 	return -1;
@@ -142,8 +142,9 @@ int load_list_policy(struct load *load, const char *dir, struct entries *entries
 		path = load_join(dir, name, strlen(name));
 		if (!path)
 			return fault_memory(load);
-		r = fault_file(load, FAULT_FILENAME, path, 0,
-			       "a policy file's name may hold 0-9 a-z _ . - only; rename or remove it");
+		r = fault_file(
+		        load, FAULT_FILENAME, path, 0,
+		        "a policy file's name may hold 0-9 a-z _ . - only; rename or remove it");
 		free(path);
 		return r;
 	}
@@ -155,12 +156,13 @@ static int enter(struct load *load, const char *path)
 {
 	for (uint32_t i = 0; i < load->depth; i++) {
 		if (strcmp(load->stack[i], path) == 0)
-			return fault_file(load, FAULT_RECURSION, path, 0,
-					  "this file includes itself; remove one of the !include lines");
+			return fault_file(
+			        load, FAULT_RECURSION, path, 0,
+			        "this file includes itself; remove one of the !include lines");
 	}
 	if (load->depth == POLICY_DEPTH_MAX)
 		return fault_file(load, FAULT_RECURSION, path, 0,
-				  "includes are nested too deeply; include fewer levels");
+		                  "includes are nested too deeply; include fewer levels");
 	if (load->n_files == POLICY_INCLUDES_MAX)
 		return fault_file(load, FAULT_LIMIT, path, 0, "too many files in one policy");
 	load->n_files++;
@@ -173,7 +175,8 @@ static int take_rule(const struct parse_at *at, const struct parsed_line *parsed
 	if (policy_add_rule(at->load->policy, at->file, at->line, parsed) == 0)
 		return 0;
 	if (errno == E2BIG)
-		return fault_file(at->load, FAULT_LIMIT, at->path, 0, "too many rules in one policy");
+		return fault_file(at->load, FAULT_LIMIT, at->path, 0,
+		                  "too many rules in one policy");
 	return fault_memory(at->load);
 }
 
@@ -184,7 +187,7 @@ static int take_line(struct parse_at *at, struct slice line)
 
 	if (at->service.p)
 		(void)parse_service_line((char *)(uintptr_t)line.p, line.len, at->service,
-					 at->argument, &parsed, &what);
+		                         at->argument, &parsed, &what);
 	else
 		(void)parse_line(line, &parsed, &what);
 	if (what.code != CODE_NONE)
@@ -207,7 +210,7 @@ static int parse_text(struct parse_at *at, char *data, size_t len)
 
 	if (!text_utf8(data, len))
 		return fault_file(at->load, FAULT_ENCODING, at->path, 0,
-				  "this file is not UTF-8; save it in that encoding");
+		                  "this file is not UTF-8; save it in that encoding");
 	at->file = policy_add_file(at->load->policy, at->path);
 	if (at->file == NO_ID)
 		return fault_memory(at->load);
@@ -221,10 +224,10 @@ static int parse_text(struct parse_at *at, char *data, size_t len)
 
 /* A file by its real path. service.p NULL: 5.0 format. */
 int load_file(struct load *load, const char *path, const char *base, struct slice service,
-	      struct slice argument)
+              struct slice argument)
 {
 	struct parse_at at = {
-		.load = load, .path = path, .base = base, .service = service, .argument = argument};
+	        .load = load, .path = path, .base = base, .service = service, .argument = argument};
 	char *data;
 	size_t len;
 	int r;
@@ -235,7 +238,7 @@ int load_file(struct load *load, const char *path, const char *base, struct slic
 		bool big = errno == EFBIG;
 
 		return fault_file(load, big ? FAULT_LIMIT : FAULT_IO, path, errno,
-				  "cannot read this file");
+		                  "cannot read this file");
 	}
 	load->total += len;
 	if (load->total > POLICY_TOTAL_MAX)
@@ -248,8 +251,8 @@ int load_file(struct load *load, const char *path, const char *base, struct slic
 }
 
 /* The file at an entry; its rules carry the resolved path. */
-int load_entry(struct load *load, const struct entry *entry, const char *base,
-	       struct slice service, struct slice argument)
+int load_entry(struct load *load, const struct entry *entry, const char *base, struct slice service,
+               struct slice argument)
 {
 	char *path = load_join(entry->dir, entry->name, strlen(entry->name));
 	char *real = NULL;
@@ -283,7 +286,7 @@ static int load_all(struct load *load, const struct policy_place *place)
 		r = load_list_policy(load, place->dirs[d], &here);
 		for (uint32_t i = 0; i < here.n && r == 0; i++) {
 			bool hidden = before > 0 && bsearch(&here.list[i], all.list, before,
-							    sizeof(*all.list), compare_entries);
+			                                    sizeof(*all.list), compare_entries);
 
 			if (!hidden)
 				r = load_add_entry(load, &all, here.list[i].dir, here.list[i].name);
@@ -299,10 +302,12 @@ static int load_all(struct load *load, const struct policy_place *place)
 }
 
 struct policy *policy_load(const struct policy_place *place, const struct policy_files *files,
-			   struct policy_fault *fault)
+                           struct policy_fault *fault)
 {
-	struct load load = {
-		.files = files, .fault = fault, .legacy_dir = place->legacy_dir, .policy = policy_new()};
+	struct load load = {.files = files,
+	                    .fault = fault,
+	                    .legacy_dir = place->legacy_dir,
+	                    .policy = policy_new()};
 
 	CHECK(place->n_dirs <= POLICY_DIRS_MAX);
 	*fault = (struct policy_fault){0};
@@ -320,7 +325,7 @@ struct policy *policy_load(const struct policy_place *place, const struct policy
 }
 
 struct policy *policy_load_disk(const struct policy_place *place, struct policy_inputs *inputs,
-				struct policy_fault *fault)
+                                struct policy_fault *fault)
 {
 	struct policy_disk disk = {.inputs = inputs};
 	struct policy_files files = policy_files_disk(&disk);

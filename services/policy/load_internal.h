@@ -19,9 +19,9 @@ struct load {
 /* Where in a file a load is. */
 struct parse_at {
 	struct load *load;
-	const char *path;      /* real */
-	const char *base;      /* what relative includes start from */
-	struct slice service;  /* p NULL: 5.0 format */
+	const char *path;     /* real */
+	const char *base;     /* what relative includes start from */
+	struct slice service; /* p NULL: 5.0 format */
 	struct slice argument;
 	uint32_t file;
 	uint32_t line;
@@ -46,9 +46,9 @@ int load_add_entry(struct load *load, struct entries *entries, const char *dir, 
 int load_list_policy(struct load *load, const char *dir, struct entries *entries);
 /** load_file() - a file by its real path; service.p NULL: 5.0 format */
 int load_file(struct load *load, const char *path, const char *base, struct slice service,
-	      struct slice argument);
-int load_entry(struct load *load, const struct entry *entry, const char *base,
-	       struct slice service, struct slice argument);
+              struct slice argument);
+int load_entry(struct load *load, const struct entry *entry, const char *base, struct slice service,
+               struct slice argument);
 /** load_directive() - what a directive pulls in; on -1 *what holds a code if the line is at fault */
 int load_directive(struct parse_at *at, const struct parsed_line *line, struct line_fault *what);
 

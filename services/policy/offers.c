@@ -15,8 +15,8 @@
 struct collection {
 	uint8_t *qubes; /* by index */
 	uint8_t *disps; /* @dispvm:QUBE, by index */
-	bool dispvm;	/* @dispvm, whatever it will mean */
-	bool dom0;	/* dom0 that the system does not know */
+	bool dispvm;    /* @dispvm, whatever it will mean */
+	bool dom0;      /* dom0 that the system does not know */
 };
 
 struct offers *offers_ref(struct offers *offers)
@@ -50,7 +50,7 @@ static void put_dom0(const struct view *view, struct collection *all, uint8_t in
 }
 
 static void put_disp(const struct view *view, const struct decision *decision,
-		     struct collection *all, uint32_t qube, uint8_t in)
+                     struct collection *all, uint32_t qube, uint8_t in)
 {
 	if (!system_qube(view->system, qube)->template_for_dispvms)
 		return;
@@ -60,7 +60,7 @@ static void put_disp(const struct view *view, const struct decision *decision,
 }
 
 static void put_all(const struct view *view, const struct decision *decision,
-		    struct collection *all, bool with_dom0, uint8_t in)
+                    struct collection *all, bool with_dom0, uint8_t in)
 {
 	for (uint32_t i = 0; i < system_n_qubes(view->system); i++) {
 		if (i != view->dom0)
@@ -74,7 +74,7 @@ static void put_all(const struct view *view, const struct decision *decision,
 
 /* Every qube of a tag or type; with disp, its disposables. */
 static void put_group(const struct view *view, const struct decision *decision,
-		      struct collection *all, const struct token *token, uint8_t in)
+                      struct collection *all, const struct token *token, uint8_t in)
 {
 	const char *rest = token->text + token->rest;
 	size_t len = token->len - token->rest;
@@ -95,7 +95,7 @@ static void put_group(const struct view *view, const struct decision *decision,
 }
 
 static void put_token(const struct view *view, const struct decision *decision,
-		      struct collection *all, const struct token *token, uint8_t in)
+                      struct collection *all, const struct token *token, uint8_t in)
 {
 	uint32_t qube = NO_ID;
 
@@ -116,7 +116,8 @@ static void put_token(const struct view *view, const struct decision *decision,
 			all->qubes[qube] = in;
 		break;
 	case TOKEN_DISPVM_NAME:
-		qube = system_find(view->system, token->text + token->rest, token->len - token->rest);
+		qube = system_find(view->system, token->text + token->rest,
+		                   token->len - token->rest);
 		if (qube != NO_ID)
 			put_disp(view, decision, all, qube, in);
 		break;
@@ -131,7 +132,7 @@ static void put_token(const struct view *view, const struct decision *decision,
 }
 
 static void collect(const struct view *view, const struct decision *decision,
-		    struct collection *all)
+                    struct collection *all)
 {
 	const struct policy *policy = view->policy;
 
@@ -169,8 +170,8 @@ static void add_text(struct list *list, const char *text)
 
 /* From members to texts; room: three more than twice the qubes. texts of disposables go to disp. */
 static void write_members(const struct view *view, const struct decision *decision,
-			  const struct collection *all, struct list *list,
-			  char (*disp)[TARGET_TEXT_LEN])
+                          const struct collection *all, struct list *list,
+                          char (*disp)[TARGET_TEXT_LEN])
 {
 	uint32_t n = system_n_qubes(view->system);
 	bool started = !decision->rule->autostart;
@@ -197,7 +198,7 @@ static void write_members(const struct view *view, const struct decision *decisi
 }
 
 static void write_redirect(const struct view *view, const struct decision *decision,
-			   struct list *list, struct target *target)
+                           struct list *list, struct target *target)
 {
 	const struct token *token = &view->policy->tokens[decision->rule->redirect];
 	bool unknown;
@@ -328,11 +329,11 @@ static bool same_list(const struct cached *a, const struct cached *b)
 struct offers *offers_find(struct view *view, struct decision *decision)
 {
 	struct cached wanted = {
-		.service = decision->service_id,
-		.argument = decision->argument_id,
-		.source = decision->source,
-		.rule = policy_rule_index(view->policy, decision->rule),
-		.used = true,
+	        .service = decision->service_id,
+	        .argument = decision->argument_id,
+	        .source = decision->source,
+	        .rule = policy_rule_index(view->policy, decision->rule),
+	        .used = true,
 	};
 	struct cached *slot;
 

@@ -19,19 +19,20 @@ static const struct {
 	const char *text;
 	enum token_kind kind;
 	uint32_t places;
-} keywords[] = {
-	{"*", TOKEN_ANY, SOURCE | TARGET},
-	{"@anyvm", TOKEN_ANYVM, SOURCE | TARGET},
-	{"@adminvm", TOKEN_ADMINVM, SOURCE | TARGET | REDIRECT | REQUEST},
-	{"@default", TOKEN_DEFAULT, TARGET | REQUEST},
-	{"@dispvm", TOKEN_DISPVM, TARGET | REDIRECT | REQUEST},
+} keywords[] =
+        {
+                {"*", TOKEN_ANY, SOURCE | TARGET},
+                {"@anyvm", TOKEN_ANYVM, SOURCE | TARGET},
+                {"@adminvm", TOKEN_ADMINVM, SOURCE | TARGET | REDIRECT | REQUEST},
+                {"@default", TOKEN_DEFAULT, TARGET | REQUEST},
+                {"@dispvm", TOKEN_DISPVM, TARGET | REDIRECT | REQUEST},
 },
   /* the order is that of the checks */
-	prefixes[] = {
-		{"@type:", TOKEN_TYPE, SOURCE | TARGET},
-		{"@tag:", TOKEN_TAG, SOURCE | TARGET},
-		{"@dispvm:", TOKEN_DISPVM_NAME, SOURCE | TARGET | REDIRECT | REQUEST},
-		{"@dispvm:@tag:", TOKEN_DISPVM_TAG, SOURCE | TARGET},
+        prefixes[] = {
+                {"@type:", TOKEN_TYPE, SOURCE | TARGET},
+                {"@tag:", TOKEN_TAG, SOURCE | TARGET},
+                {"@dispvm:", TOKEN_DISPVM_NAME, SOURCE | TARGET | REDIRECT | REQUEST},
+                {"@dispvm:@tag:", TOKEN_DISPVM_TAG, SOURCE | TARGET},
 };
 
 enum fault_code parse_token(struct slice word, enum token_place place, struct parsed_token *ret)
@@ -91,7 +92,7 @@ static bool chars_ok(struct slice s, bool plus)
 
 /* Checks 2 to 5. */
 static enum fault_code check_service(struct slice service, struct slice argument,
-				     struct line_fault *fault)
+                                     struct line_fault *fault)
 {
 	bool any_service = slice_is(service, "*");
 	bool any_argument = slice_is(argument, "*");
@@ -107,7 +108,14 @@ static enum fault_code check_service(struct slice service, struct slice argument
 	return CODE_NONE;
 }
 
-enum param { PARAM_TARGET, PARAM_DEFAULT_TARGET, PARAM_USER, PARAM_NOTIFY, PARAM_AUTOSTART, PARAM_MAX };
+enum param {
+	PARAM_TARGET,
+	PARAM_DEFAULT_TARGET,
+	PARAM_USER,
+	PARAM_NOTIFY,
+	PARAM_AUTOSTART,
+	PARAM_MAX
+};
 
 #define ALLOW (1U << RULE_ALLOW)
 #define ASK   (1U << RULE_ASK)
@@ -118,11 +126,11 @@ static const struct {
 	const char *key;
 	uint32_t actions;
 } params[PARAM_MAX] = {
-	[PARAM_TARGET] = {"target", ALLOW | ASK},
-	[PARAM_DEFAULT_TARGET] = {"default_target", ASK},
-	[PARAM_USER] = {"user", ALLOW | ASK},
-	[PARAM_NOTIFY] = {"notify", ALLOW | ASK | DENY},
-	[PARAM_AUTOSTART] = {"autostart", ALLOW | ASK},
+        [PARAM_TARGET] = {"target", ALLOW | ASK},
+        [PARAM_DEFAULT_TARGET] = {"default_target", ASK},
+        [PARAM_USER] = {"user", ALLOW | ASK},
+        [PARAM_NOTIFY] = {"notify", ALLOW | ASK | DENY},
+        [PARAM_AUTOSTART] = {"autostart", ALLOW | ASK},
 };
 
 /* No legal line has as many keys; behind that an unknown one is known to be there. */
@@ -165,7 +173,7 @@ static enum fault_code take_param(struct slice word, struct given *given, struct
 }
 
 static enum fault_code take_bool(const struct given *given, enum param param, bool *ret,
-				 bool *ret_given, struct line_fault *fault)
+                                 bool *ret_given, struct line_fault *fault)
 {
 	struct slice value = given->values[param];
 
@@ -179,7 +187,7 @@ static enum fault_code take_bool(const struct given *given, enum param param, bo
 }
 
 static enum fault_code take_redirect(const struct given *given, enum param param,
-				     struct parsed_token *ret, struct line_fault *fault)
+                                     struct parsed_token *ret, struct line_fault *fault)
 {
 	enum fault_code code;
 
@@ -191,7 +199,7 @@ static enum fault_code take_redirect(const struct given *given, enum param param
 
 /* Checks 8 to 12 on the words behind the action. */
 static enum fault_code parse_params(struct slice rest, struct parsed_line *ret,
-				    struct line_fault *fault)
+                                    struct line_fault *fault)
 {
 	struct given given = {0};
 	struct slice word;
@@ -221,7 +229,7 @@ static enum fault_code parse_params(struct slice rest, struct parsed_line *ret,
 }
 
 static enum fault_code parse_place(struct slice word, enum token_place place,
-				   struct parsed_token *ret, struct line_fault *fault)
+                                   struct parsed_token *ret, struct line_fault *fault)
 {
 	enum fault_code code = parse_token(word, place, ret);
 
@@ -230,7 +238,7 @@ static enum fault_code parse_place(struct slice word, enum token_place place,
 
 /* Source, target, action, parameters: checks 6 on. Words are source, target, action. */
 static enum fault_code parse_rest(const struct slice words[3], struct slice rest,
-				  struct parsed_line *ret, struct line_fault *fault)
+                                  struct parsed_line *ret, struct line_fault *fault)
 {
 	ret->kind = LINE_RULE;
 	if (parse_place(words[0], PLACE_SOURCE, &ret->source, fault) ||
@@ -253,14 +261,14 @@ static const struct {
 	enum line_kind kind;
 	size_t n_words;
 } directives[] = {
-	{"!include", LINE_INCLUDE, 1},
-	{"!include-dir", LINE_INCLUDE_DIR, 1},
-	{"!include-service", LINE_INCLUDE_SERVICE, 3},
-	{"!compat-4.0", LINE_COMPAT, 0},
+        {"!include", LINE_INCLUDE, 1},
+        {"!include-dir", LINE_INCLUDE_DIR, 1},
+        {"!include-service", LINE_INCLUDE_SERVICE, 3},
+        {"!compat-4.0", LINE_COMPAT, 0},
 };
 
 static enum fault_code parse_directive(struct slice line, bool service_format,
-				       struct parsed_line *ret, struct line_fault *fault)
+                                       struct parsed_line *ret, struct line_fault *fault)
 {
 	struct slice rest = line;
 	struct slice words[3] = {0};
@@ -330,8 +338,8 @@ static void modernise(char *line, size_t len)
 }
 
 enum fault_code parse_service_line(char *line, size_t len, struct slice service,
-				   struct slice argument, struct parsed_line *ret,
-				   struct line_fault *fault)
+                                   struct slice argument, struct parsed_line *ret,
+                                   struct line_fault *fault)
 {
 	struct slice trimmed = text_trim((struct slice){line, len});
 	struct slice words[3];

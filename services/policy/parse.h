@@ -12,8 +12,14 @@
 
 /* One line of policy to a checked struct. Pure. Source: doc/protocol/policy.md, 3, 4 and 6.1. */
 
-enum line_kind { LINE_BLANK, LINE_RULE, LINE_INCLUDE, LINE_INCLUDE_DIR, LINE_INCLUDE_SERVICE,
-		 LINE_COMPAT };
+enum line_kind {
+	LINE_BLANK,
+	LINE_RULE,
+	LINE_INCLUDE,
+	LINE_INCLUDE_DIR,
+	LINE_INCLUDE_SERVICE,
+	LINE_COMPAT
+};
 
 struct parsed_token {
 	struct slice text;
@@ -29,9 +35,9 @@ struct parsed_line {
 	struct slice path;     /* the includes */
 	struct parsed_token source;
 	struct parsed_token target;
-	struct parsed_token redirect;	    /* text.p NULL: none */
+	struct parsed_token redirect;       /* text.p NULL: none */
 	struct parsed_token default_target; /* text.p NULL: none */
-	struct slice user;		    /* len 0: none */
+	struct slice user;                  /* len 0: none */
 	enum rule_action action;
 	bool notify;
 	bool autostart;
@@ -59,8 +65,8 @@ enum fault_code parse_line(struct slice line, struct parsed_line *ret, struct li
  * @line:  borrowed and changed: the substitutions of 6.1 keep every column where it was
  */
 enum fault_code parse_service_line(char *line, size_t len, struct slice service,
-				   struct slice argument, struct parsed_line *ret,
-				   struct line_fault *fault);
+                                   struct slice argument, struct parsed_line *ret,
+                                   struct line_fault *fault);
 
 /** fault_explain() - what is wrong with the words at fault and what to write; NUL-terminated */
 void fault_explain(const struct line_fault *fault, char *out, size_t max);

@@ -65,7 +65,7 @@ struct policy *policy_new(void) MUST_CHECK;
 uint32_t policy_add_file(struct policy *policy, const char *path) MUST_CHECK;
 /** policy_add_rule() - 0; -1 with errno ENOMEM or E2BIG */
 int policy_add_rule(struct policy *policy, uint32_t file, uint32_t line,
-		    const struct parsed_line *rule) MUST_CHECK;
+                    const struct parsed_line *rule) MUST_CHECK;
 /** policy_index() - ready for decisions; 0, or -1: no memory */
 int policy_index(struct policy *policy) MUST_CHECK;
 

@@ -16,8 +16,8 @@ struct system {
 	uint32_t refs;
 	bool sealed;
 	struct arena arena;
-	struct names names;    /* name or uuid:UUID ... */
-	uint32_t *qube_of;     /* ... to its qube */
+	struct names names; /* name or uuid:UUID ... */
+	uint32_t *qube_of;  /* ... to its qube */
 	uint32_t qube_of_room;
 	struct system_qube *qubes;
 	uint32_t n_qubes;
@@ -133,8 +133,9 @@ static bool name_ok(const char *name)
 int system_add(struct system *system, const struct system_qube *given)
 {
 	struct system_qube qube = *given;
-	const char **texts[] = {&qube.name,  &qube.uuid,  &qube.type,	 &qube.default_dispvm, &qube.icon,
-				&qube.label, &qube.guivm, &qube.relayvm, &qube.transport_rpc};
+	const char **texts[] = {&qube.name,           &qube.uuid,    &qube.type,
+	                        &qube.default_dispvm, &qube.icon,    &qube.label,
+	                        &qube.guivm,          &qube.relayvm, &qube.transport_rpc};
 
 	CHECK(!system->sealed);
 	if (!name_ok(qube.name)) {

@@ -11,7 +11,8 @@ static const char *get_text(struct json_object *qube, const char *key)
 {
 	struct json_object *value = NULL;
 
-	if (!json_object_object_get_ex(qube, key, &value) || !json_object_is_type(value, json_type_string))
+	if (!json_object_object_get_ex(qube, key, &value) ||
+	    !json_object_is_type(value, json_type_string))
 		return NULL;
 	return json_object_get_string(value);
 }
@@ -30,19 +31,19 @@ static int add_qube(struct system *system, const char *name, struct json_object 
 	const char *power = get_text(json, "power_state");
 	struct json_object *list = NULL;
 	struct system_qube qube = {
-		.name = name,
-		.uuid = get_text(json, "uuid"),
-		.type = get_text(json, "type"),
-		.tags = tags,
-		.template_for_dispvms = get_bool(json, "template_for_dispvms"),
-		.internal = internal && internal[0] != '\0',
-		.running = power && strcmp(power, "Running") == 0,
-		.default_dispvm = get_text(json, "default_dispvm"),
-		.icon = get_text(json, "icon"),
-		.label = get_text(json, "label"),
-		.guivm = get_text(json, "guivm"),
-		.relayvm = get_text(json, "relayvm"),
-		.transport_rpc = get_text(json, "transport_rpc"),
+	        .name = name,
+	        .uuid = get_text(json, "uuid"),
+	        .type = get_text(json, "type"),
+	        .tags = tags,
+	        .template_for_dispvms = get_bool(json, "template_for_dispvms"),
+	        .internal = internal && internal[0] != '\0',
+	        .running = power && strcmp(power, "Running") == 0,
+	        .default_dispvm = get_text(json, "default_dispvm"),
+	        .icon = get_text(json, "icon"),
+	        .label = get_text(json, "label"),
+	        .guivm = get_text(json, "guivm"),
+	        .relayvm = get_text(json, "relayvm"),
+	        .transport_rpc = get_text(json, "transport_rpc"),
 	};
 
 	if (json_object_object_get_ex(json, "tags", &list) &&

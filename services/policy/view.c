@@ -54,10 +54,11 @@ static int bind_qube(struct view *view, uint32_t index)
 	keys->dispvm = NO_ID;
 	if (qube->default_dispvm)
 		keys->dispvm = system_find(view->system, qube->default_dispvm,
-					   strlen(qube->default_dispvm));
+		                           strlen(qube->default_dispvm));
 	keys->first = view->n_keys;
 	if (push_key(view, KEY_ANY) || push_key(view, dom0 ? KEY_ADMINVM : KEY_ANYVM) ||
-	    push_word(view, "", qube->name) || (qube->uuid && push_word(view, "uuid:", qube->uuid)) ||
+	    push_word(view, "", qube->name) ||
+	    (qube->uuid && push_word(view, "uuid:", qube->uuid)) ||
 	    push_word(view, "@type:", qube->type) || push_tags(view, "@tag:", qube))
 		return -1;
 	keys->n = view->n_keys - keys->first;
@@ -120,7 +121,8 @@ static bool dom0_text(const char *text, size_t len)
 {
 	struct slice s = {text, len};
 
-	return slice_is(s, "dom0") || slice_is(s, "@adminvm") || slice_is(s, "uuid:" SYSTEM_ZERO_UUID);
+	return slice_is(s, "dom0") || slice_is(s, "@adminvm") ||
+	       slice_is(s, "uuid:" SYSTEM_ZERO_UUID);
 }
 
 struct keys view_source_keys(const struct view *view, const struct decision *decision)
@@ -230,7 +232,8 @@ void target_set_disp(const struct view *view, uint32_t qube, struct target *ret)
 
 bool target_default_disp(const struct view *view, uint32_t source, struct target *ret)
 {
-	const char *name = source == NO_ID ? NULL : system_qube(view->system, source)->default_dispvm;
+	const char *name =
+	        source == NO_ID ? NULL : system_qube(view->system, source)->default_dispvm;
 
 	if (!name || !name[0])
 		return false;
@@ -251,8 +254,8 @@ static enum refusal parse_disp(const struct view *view, struct slice word, struc
 	return REFUSAL_NONE;
 }
 
-enum refusal target_parse(const struct view *view, const char *text, size_t len,
-			  struct target *ret, bool *ret_unknown)
+enum refusal target_parse(const struct view *view, const char *text, size_t len, struct target *ret,
+                          bool *ret_unknown)
 {
 	struct slice word = {text, len};
 	struct parsed_token token;
