@@ -181,11 +181,7 @@ int fd_read_all(int fd, void *data, size_t len)
 	return 0;
 }
 
-/*
- * Fills @addr for @path. A path that does not fit in sun_path is reached through a descriptor of
- * its directory, given in *ret_dir (-1 if not needed); only the last component must fit.
- */
-static int unix_address(const char *path, struct sockaddr_un *addr, int *ret_dir)
+int fd_unix_address(const char *path, struct sockaddr_un *addr, int *ret_dir)
 {
 	char dir[PATH_MAX];
 	const char *slash;
@@ -225,7 +221,7 @@ int fd_connect_unix(const char *path, int type)
 	int sock = -1;
 	struct sockaddr_un addr;
 
-	if (unix_address(path, &addr, &dir))
+	if (fd_unix_address(path, &addr, &dir))
 		return -1;
 	sock = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (sock < 0)
@@ -245,7 +241,7 @@ int fd_listen_unix(const char *path, int type, mode_t mode, int backlog)
 	int sock = -1;
 	struct sockaddr_un addr;
 
-	if (unix_address(path, &addr, &dir))
+	if (fd_unix_address(path, &addr, &dir))
 		return -1;
 	if (unlink(path) < 0 && errno != ENOENT)
 		return -1;

@@ -73,6 +73,15 @@ int fd_read_all(int fd, void *data, size_t len) MUST_CHECK;
 int fd_connect_unix(const char *path, int type) MUST_CHECK;
 int fd_listen_unix(const char *path, int type, mode_t mode, int backlog) MUST_CHECK;
 
+/**
+ * fd_unix_address() - the address of a Unix socket at a path of any length up to PATH_MAX
+ * @ret_dir:  given to the caller; -1, or a descriptor that must stay open as long as the address
+ *            is used: a path that does not fit in sun_path is reached through its directory
+ * Errors: 0, or -1 with errno (ENAMETOOLONG: the last component does not fit either).
+ */
+struct sockaddr_un;
+int fd_unix_address(const char *path, struct sockaddr_un *addr, int *ret_dir) MUST_CHECK;
+
 /** fd_close_from() - close every descriptor from first up, but those of keep[] (sorted or not) */
 void fd_close_from(int first, const int *keep, size_t n_keep);
 

@@ -22,31 +22,31 @@
  */
 
 enum vchan_transport {
-	VCHAN_SOCKET,	/* AF_UNIX stream at <dir>/vchan.<server>.<client>.<port>.sock */
-	VCHAN_MEMFD,	/* shared ring in a sealed memfd, eventfds; rendezvous at the same path with
-			 * .memfd in place of .sock */
+	VCHAN_SOCKET, /* AF_UNIX stream at <dir>/vchan.<server>.<client>.<port>.sock */
+	VCHAN_MEMFD,  /* shared rings in a sealed memfd, events over the rendezvous socket, which is
+			 * at the same path with .memfd in place of .sock */
 	/* VCHAN_GRANT comes with the Xen ground: grant.c behind the same struct transport_ops. */
 };
 
 enum vchan_state {
-	VCHAN_CLOSED = 0,	/* for ever; bytes that came before may still be readable */
+	VCHAN_CLOSED = 0, /* for ever; bytes that came before may still be readable */
 	VCHAN_OPEN = 1,
-	VCHAN_WAITING = 2,	/* server: no client yet; client: no server yet */
+	VCHAN_WAITING = 2, /* server: no client yet; client: no server yet */
 };
 
 struct vchan;
 
 struct vchan_config {
 	enum vchan_transport transport;
-	const char *dir;	/* borrowed for the call; NULL: VCHAN_SOCKET_DIR or /var/run/vchan */
-	int own;		/* own domid */
-	int peer;		/* the other domid */
+	const char *dir; /* borrowed for the call; NULL: VCHAN_SOCKET_DIR or /var/run/vchan */
+	int own;         /* own domid */
+	int peer;        /* the other domid */
 	int port;
-	size_t read_min;	/* server: ring bytes at least, 1 … VCHAN_RING_MAX; client: wish */
+	size_t read_min; /* server: ring bytes at least, up to VCHAN_RING_MAX; client: not used */
 	size_t write_min;
 };
 
-#define VCHAN_RING_MAX (1U << 20)	/* bytes; protocol */
+#define VCHAN_RING_MAX (1U << 20) /* bytes; protocol */
 
 /** vchan_config_from_env() - transport, dir and own domid from VCHAN_TRANSPORT (socket | memfd),
  *  VCHAN_SOCKET_DIR and VCHAN_DOMAIN; the strings are borrowed from the environment.
@@ -56,7 +56,9 @@ int vchan_config_from_env(struct vchan_config *out) MUST_CHECK;
 /**
  * vchan_listen() / vchan_connect() - a server, or a client that keeps trying until it is closed
  *
- * Neither blocks. Both start in VCHAN_WAITING. A server may be written to before its client comes.
+ * Neither blocks. Both start in VCHAN_WAITING, but a client whose server is there already may be
+ * VCHAN_OPEN at once; its descriptor is readable once all the same. A server may be written to
+ * before its client comes; the other calls give 0 until there is a connection.
  * A client retries with back-off (watching the directory) until the server appears; a deadline is
  * the caller's timer. A server serves one client ever: its listener is closed and its path removed
  * as soon as that client is there.
@@ -76,17 +78,18 @@ int vchan_connect(const struct vchan_config *config, struct vchan **ret_vchan) M
  */
 #define VCHAN_FDS_MAX 4
 struct vchan_handle {
-	uint32_t transport;	/* enum vchan_transport */
-	uint32_t is_server;	/* 0 or 1 */
-	uint32_t left_order;	/* memfd: log2 of ring bytes, 10 … 20 */
+	uint32_t transport;  /* enum vchan_transport */
+	uint32_t is_server;  /* 0 or 1 */
+	uint32_t left_order; /* memfd: log2 of ring bytes, 10 … 20 */
 	uint32_t right_order;
+	uint32_t send_max; /* socket: bytes of its send buffer */
 	uint32_t n_fds;
 };
-int vchan_export(struct vchan *vchan, struct vchan_handle *ret_handle, int fds[VCHAN_FDS_MAX])
-	MUST_CHECK;
+int vchan_export(struct vchan *vchan, struct vchan_handle *ret_handle,
+                 int fds[VCHAN_FDS_MAX]) MUST_CHECK;
 /** vchan_import() - takes the descriptors, on failure too. Errors: 0, or -1 with errno. */
 int vchan_import(const struct vchan_handle *handle, const int fds[VCHAN_FDS_MAX],
-		 struct vchan **ret_vchan) MUST_CHECK;
+                 struct vchan **ret_vchan) MUST_CHECK;
 
 /** vchan_close() - flush what fits now, close, free; never blocks; NULL is accepted; returns NULL.
  *  The peer can still read what was written. */
@@ -136,7 +139,7 @@ ssize_t vchan_write(struct vchan *vchan, const void *buf, size_t len) MUST_CHECK
  *         -1 with errno EPIPE, or EMSGSIZE if they can never fit.
  */
 int vchan_write_message(struct vchan *vchan, const void *head, size_t head_len, const void *body,
-			size_t body_len) MUST_CHECK;
+                        size_t body_len) MUST_CHECK;
 
 /**
  * vchan_to_fd() / vchan_from_pipe() - bulk, with one copy or none
@@ -145,7 +148,9 @@ int vchan_write_message(struct vchan *vchan, const void *head, size_t head_len, 
  * looked at: memfd writes straight from the ring, socket splices (fd must be a pipe, else EINVAL).
  * vchan_from_pipe() moves up to len bytes that are known to be in pipe.
  * Errors: bytes moved; 0 if none can move now (ret_blocked tells which side: true = fd/pipe side);
- *         -1 with errno: EPIPE channel gone, EINVAL use read/write instead, else the fd's error.
+ *         -1 with errno: EPIPE channel gone, EINVAL use read/write instead, else the fd's error
+ *         (EPIPE with ret_blocked true: nobody reads from fd any more).
+ * The process must ignore SIGPIPE: neither splice(2) nor write(2) can be told not to raise it.
  */
 ssize_t vchan_to_fd(struct vchan *vchan, int fd, size_t len, bool *ret_blocked) MUST_CHECK;
 ssize_t vchan_from_pipe(struct vchan *vchan, int pipe, size_t len, bool *ret_blocked) MUST_CHECK;

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The memfd transport: the rings of ring.c in one sealed memfd, which the server makes and hands
+ * to its client over the rendezvous socket. The socket then stays open: one byte over it is one
+ * event, and its end is the peer's death.
+ *
+ * Why events are bytes on a socket and not an eventfd: the file description of a descriptor that
+ * was passed is common to both sides, O_NONBLOCK is a flag of the description, and a write to an
+ * eventfd whose counter the peer has filled up waits. So a peer could make us block for ever at a
+ * moment of its choice. A socket takes MSG_DONTWAIT for each call, its two ends have nothing in
+ * common, and no descriptor more is needed. An event that finds the socket full is dropped: the
+ * peer has hundreds unread and will look at the rings.
+ *
+ * Trust: the peer. A client checks seals and size before it maps, so that no access can fault; it
+ * and the server map what they only read without the right to write.
+ *
+ * Source: doc/protocol/vchan.md, 3.1 to 3.7.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/fd.h"
+#include "lib/vchan/vchan_internal.h"
+
+#define SEALS  (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+#define EVENTS (EPOLLIN | EPOLLRDHUP)
+
+/* The server's only message: magic[8] | left_order u32 | right_order u32, with the memfd. */
+#define HELLO_LEN 16
+static const char hello_magic[8] = "skvchan1";
+
+/* Events taken in one step at most: 16 × 256 bytes; what is left wakes us again (H9). */
+#define DRAIN_BYTES 256
+#define DRAIN_TIMES 16
+
+static void doorbell(void *arg)
+{
+	struct vchan *vchan = arg;
+
+	if (vchan->sock >= 0)
+		(void)send(vchan->sock, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static int map_area(struct vchan *vchan, int memfd, uint32_t left_order, uint32_t right_order)
+{
+	struct memfd_part *part = &vchan->memfd;
+	uint32_t rx_order = vchan->is_server ? left_order : right_order;
+	size_t left = ring_left_offset(left_order);
+	size_t right = ring_right_offset(left_order, right_order);
+	size_t rx = vchan->is_server ? left : right;
+	size_t len = ring_area(left_order, right_order);
+	void *map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+
+	if (map == MAP_FAILED)
+		return -1;
+	part->map = map;
+	part->map_len = len;
+	if (rx_order >= RING_ORDER_PAGES &&
+	    mmap(part->map + rx, (size_t)1 << rx_order, PROT_READ, MAP_SHARED | MAP_FIXED, memfd,
+	         (off_t)rx) == MAP_FAILED)
+		return -1;
+	ring_attach(&part->ring, &(struct ring_setup){.page = part->map,
+	                                              .left = part->map + left,
+	                                              .right = part->map + right,
+	                                              .left_order = left_order,
+	                                              .right_order = right_order,
+	                                              .is_server = vchan->is_server,
+	                                              .notify = doorbell,
+	                                              .notify_arg = vchan});
+	return 0;
+}
+
+static int make_memfd(size_t len)
+{
+	OWNED_FD
+	int memfd = memfd_create("vchan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (memfd < 0 || ftruncate(memfd, (off_t)len) < 0 || fcntl(memfd, F_ADD_SEALS, SEALS) < 0)
+		return -1;
+	return fd_take(&memfd);
+}
+
+static int prepare(struct vchan *vchan, const struct vchan_config *config)
+{
+	uint32_t left_order, right_order;
+
+	vchan->memfd.memfd = -1;
+	if (!vchan->is_server)
+		return 0;
+	if (ring_choose_orders(config->read_min, config->write_min, &left_order, &right_order))
+		return -1;
+	vchan->memfd.memfd = make_memfd(ring_area(left_order, right_order));
+	if (vchan->memfd.memfd < 0 || map_area(vchan, vchan->memfd.memfd, left_order, right_order))
+		return -1;
+	ring_format(vchan->memfd.ring.page, left_order, right_order, NULL, 0);
+	vchan->memfd.left_order = left_order;
+	vchan->memfd.right_order = right_order;
+	return 0;
+}
+
+static int send_hello(struct vchan *vchan)
+{
+	uint8_t hello[HELLO_LEN];
+
+	memcpy(hello, hello_magic, sizeof(hello_magic));
+	le32_put(hello + 8, vchan->memfd.left_order);
+	le32_put(hello + 12, vchan->memfd.right_order);
+	return fd_send_message(vchan->sock, hello, sizeof(hello), &vchan->memfd.memfd, 1) ==
+	                       sizeof(hello)
+	               ? 0
+	               : -1;
+}
+
+static int attach(struct vchan *vchan, bool at_once)
+{
+	if (vchan->is_server && send_hello(vchan))
+		return -1;
+	return vchan_watch(vchan, EPOLL_CTL_ADD, EVENTS);
+}
+
+/* Whether an access inside the area can never fault: the size is right and stays so. */
+static int check_memfd(int memfd, size_t len)
+{
+	struct stat st;
+	int seals = fcntl(memfd, F_GET_SEALS);
+
+	if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW) ||
+	    fstat(memfd, &st) < 0 || st.st_size != (off_t)len) {
+		errno = EPROTO;
+		return -1;
+	}
+	return 0;
+}
+
+static int take_memfd(struct vchan *vchan, const uint8_t hello[HELLO_LEN], int untrusted_memfd)
+{
+	uint32_t left_order = le32_get(hello + 8);
+	uint32_t right_order = le32_get(hello + 12);
+
+	if (memcmp(hello, hello_magic, sizeof(hello_magic)) != 0 ||
+	    !ring_orders_valid(left_order, right_order)) {
+		errno = EPROTO;
+		return -1;
+	}
+	if (check_memfd(untrusted_memfd, ring_area(left_order, right_order)) ||
+	    map_area(vchan, untrusted_memfd, left_order, right_order))
+		return -1;
+	vchan->memfd.left_order = left_order;
+	vchan->memfd.right_order = right_order;
+	return 0;
+}
+
+static void receive_hello(struct vchan *vchan)
+{
+	uint8_t hello[HELLO_LEN];
+	int fds[FD_PASS_MAX];
+	size_t n_fds;
+	ssize_t r = fd_recv_message(vchan->sock, hello, sizeof(hello), fds, &n_fds);
+
+	if (r < 0 && errno == EAGAIN)
+		return;
+	if (r == HELLO_LEN && n_fds == 1 && take_memfd(vchan, hello, fds[0]) == 0) {
+		vchan->memfd.memfd = fds[0];
+		vchan->state = VCHAN_OPEN;
+		ring_hello(&vchan->memfd.ring);
+		return;
+	}
+	while (r >= 0 && n_fds > 0)
+		(void)fd_close(fds[--n_fds]);
+	vchan_end(vchan, r == 0 ? "peer closed" : "malformed handshake");
+	vchan_unwatch(vchan);
+}
+
+/* The state that the ring and the doorbell give together; what was written can still be read. */
+static void take_state(struct vchan *vchan)
+{
+	struct ring_pair *ring = &vchan->memfd.ring;
+	enum ring_state state = ring_update(ring);
+
+	if (ring->broken)
+		vchan_end(vchan, ring->broken);
+	else if (state == RING_CLOSED || vchan->memfd.dead)
+		vchan_end(vchan, "peer closed");
+	else if (state == RING_OPEN && vchan->state == VCHAN_WAITING)
+		vchan->state = VCHAN_OPEN;
+}
+
+static void drain_doorbell(struct vchan *vchan)
+{
+	uint8_t events[DRAIN_BYTES];
+	ssize_t r = sizeof(events);
+
+	for (int i = 0; i < DRAIN_TIMES && r == (ssize_t)sizeof(events); i++)
+		r = recv(vchan->sock, events, sizeof(events), MSG_DONTWAIT);
+	if (r > 0 || (r < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	vchan->memfd.dead = true;
+	vchan_unwatch(vchan);
+}
+
+static void step(struct vchan *vchan)
+{
+	if (!vchan->memfd.map) {
+		if (vchan->state == VCHAN_WAITING)
+			receive_hello(vchan);
+		return;
+	}
+	if (!vchan->memfd.dead)
+		drain_doorbell(vchan);
+	take_state(vchan);
+}
+
+/* The first byte ends the time in which the channel can be handed on, and with it the memfd. */
+static void note_use(struct vchan *vchan)
+{
+	if (vchan->memfd.memfd >= 0 && vchan->sock >= 0)
+		vchan->memfd.memfd = fd_close(vchan->memfd.memfd);
+}
+
+/* A peer that died said nothing in the page; the ring then has to be told. */
+static bool usable(struct vchan *vchan)
+{
+	if (!vchan->memfd.map)
+		return false;
+	if (vchan->memfd.dead)
+		vchan->memfd.ring.state = RING_CLOSED;
+	return true;
+}
+
+static ssize_t result(struct vchan *vchan, ssize_t r)
+{
+	if (r > 0)
+		note_use(vchan);
+	else if (r < 0)
+		take_state(vchan);
+	if (r < 0)
+		errno = EPIPE;
+	return r;
+}
+
+static ssize_t no_ring(const struct vchan *vchan)
+{
+	if (vchan->state == VCHAN_WAITING)
+		return 0;
+	errno = EPIPE;
+	return -1;
+}
+
+static size_t readable(struct vchan *vchan, size_t wanted)
+{
+	size_t n = usable(vchan) ? ring_readable(&vchan->memfd.ring, wanted) : 0;
+
+	if (vchan->memfd.ring.broken)
+		take_state(vchan);
+	return n;
+}
+
+static size_t writable(struct vchan *vchan, size_t wanted)
+{
+	size_t n = usable(vchan) ? ring_writable(&vchan->memfd.ring, wanted) : 0;
+
+	if (vchan->memfd.ring.broken)
+		take_state(vchan);
+	return n;
+}
+
+static ssize_t memfd_read(struct vchan *vchan, void *buf, size_t len)
+{
+	if (!usable(vchan))
+		return no_ring(vchan);
+	return result(vchan, ring_read(&vchan->memfd.ring, buf, len));
+}
+
+static ssize_t memfd_peek(struct vchan *vchan, void *buf, size_t len)
+{
+	if (!usable(vchan))
+		return no_ring(vchan);
+	return result(vchan, ring_peek(&vchan->memfd.ring, buf, len));
+}
+
+static ssize_t memfd_write(struct vchan *vchan, const void *buf, size_t len)
+{
+	if (!usable(vchan))
+		return no_ring(vchan);
+	return result(vchan, ring_write(&vchan->memfd.ring, buf, len));
+}
+
+static int memfd_write_message(struct vchan *vchan, const struct iovec parts[2])
+{
+	int r;
+
+	if (!usable(vchan))
+		return no_ring(vchan) ? -1 : 1;
+	r = ring_write_whole(&vchan->memfd.ring, parts);
+	if (r == 0)
+		note_use(vchan);
+	else if (r < 0 && errno == EPIPE)
+		return (int)result(vchan, -1);
+	return r;
+}
+
+static ssize_t to_fd(struct vchan *vchan, int fd, size_t len, bool *ret_blocked)
+{
+	struct iovec spans[2];
+	ssize_t n;
+
+	if (!usable(vchan))
+		return no_ring(vchan);
+	n = ring_rx_spans(&vchan->memfd.ring, len, spans);
+	if (n <= 0)
+		return result(vchan, n);
+	do {
+		n = writev(fd, spans, spans[1].iov_len > 0 ? 2 : 1);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		ring_rx_done(&vchan->memfd.ring, (size_t)n);
+		note_use(vchan);
+		return n;
+	}
+	*ret_blocked = true;
+	return n < 0 && errno == EAGAIN ? 0 : n;
+}
+
+static ssize_t from_pipe(struct vchan *vchan, int pipe, size_t len, bool *ret_blocked)
+{
+	struct iovec spans[2];
+	ssize_t n;
+
+	if (!usable(vchan))
+		return no_ring(vchan);
+	n = ring_tx_spans(&vchan->memfd.ring, len, spans);
+	if (n <= 0)
+		return result(vchan, n);
+	do {
+		n = readv(pipe, spans, spans[1].iov_len > 0 ? 2 : 1);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		ring_tx_done(&vchan->memfd.ring, (size_t)n);
+		note_use(vchan);
+		return n;
+	}
+	*ret_blocked = true;
+	return n < 0 && errno == EAGAIN ? 0 : n;
+}
+
+static int export(struct vchan *vchan, struct vchan_handle *handle, int fds[VCHAN_FDS_MAX])
+{
+	struct memfd_part *part = &vchan->memfd;
+
+	if (part->memfd < 0 || part->ring.tx.own != 0 || part->ring.rx.own != 0) {
+		errno = EBUSY;
+		return -1;
+	}
+	handle->left_order = part->left_order;
+	handle->right_order = part->right_order;
+	handle->n_fds = 2;
+	fds[0] = vchan->sock;
+	fds[1] = part->memfd;
+	(void)munmap(part->map, part->map_len);
+	return 0;
+}
+
+static int import(struct vchan *vchan, const struct vchan_handle *handle,
+                  const int fds[VCHAN_FDS_MAX])
+{
+	for (uint32_t i = 2; i < handle->n_fds; i++)
+		(void)fd_close(fds[i]);
+	vchan->memfd.memfd = handle->n_fds > 1 ? fds[1] : -1;
+	if (handle->n_fds != 2 || !ring_orders_valid(handle->left_order, handle->right_order)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (map_area(vchan, fds[1], handle->left_order, handle->right_order) ||
+	    vchan_watch(vchan, EPOLL_CTL_ADD, EVENTS))
+		return -1;
+	vchan->memfd.left_order = handle->left_order;
+	vchan->memfd.right_order = handle->right_order;
+	vchan->memfd.ring.state = RING_OPEN;
+	vchan->state = VCHAN_OPEN;
+	return 0;
+}
+
+static void detach(struct vchan *vchan)
+{
+	struct memfd_part *part = &vchan->memfd;
+
+	if (part->map) {
+		if (part->ring.page)
+			ring_close(&part->ring);
+		(void)munmap(part->map, part->map_len);
+	}
+	(void)fd_close(part->memfd);
+}
+
+const struct transport_ops transport_memfd = {
+        .suffix = ".memfd",
+        .prepare = prepare,
+        .attach = attach,
+        .step = step,
+        .readable = readable,
+        .writable = writable,
+        .read = memfd_read,
+        .peek = memfd_peek,
+        .write = memfd_write,
+        .write_message = memfd_write_message,
+        .to_fd = to_fd,
+        .from_pipe = from_pipe,
+        .export = export,
+        .import = import,
+        .detach = detach,
+};
