@@ -20,6 +20,7 @@
 
 struct service_command {
 	char user[SERVICE_USER_MAX];	/* "" if the command has no user part (dom0) */
+	bool dom0;		/* as parsed for */
 	bool nogui;
 	bool is_rpc;		/* QUBESRPC …; else a shell command */
 	const char *command;	/* borrowed: after user: and nogui: */
@@ -29,12 +30,14 @@ struct service_command {
 	char *service;		/* rpc: name part; owned */
 	char *argument;		/* rpc: after '+'; NULL if there was no '+'; owned */
 	char *source;		/* rpc: owned */
-	char *target_type;	/* dom0: "name" or "keyword"; else NULL; owned */
-	char *target;		/* dom0: owned */
+	unsigned int n_tokens;	/* rpc: an executable takes 2 (VM) or 4 (dom0), others any number */
+	char *target_type;	/* dom0, 4 tokens: "name" or "keyword"; else NULL; owned */
+	char *target;		/* dom0, 4 tokens: owned */
 };
 
 /**
  * service_parse() - a command line to its parts
+ * @line:  outlives *out, which points into it
  * @dom0:  true: no user part, four tokens; false: user: required, two tokens
  * Errors: 0; QREXEC_EXIT_PROBLEM (125): not of the grammar. service_command_fini() is due either way.
  */
@@ -51,10 +54,12 @@ struct service_settings {	/* a service's configuration file; defaults are all ze
 	char force_user[SERVICE_USER_MAX];	/* "" : not forced */
 };
 
+#define SERVICE_CONFIG_MAX (64U * 1024)	/* bytes of a configuration file; chosen */
+
 struct service_found {
 	enum service_kind kind;
 	char path[PATH_MAX];	/* executable or socket */
-	char host[256];		/* tcp */
+	char host[256];		/* tcp: numeric address, checked */
 	char port[8];		/* tcp: decimal */
 	struct service_settings settings;
 };
