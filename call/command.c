@@ -97,7 +97,10 @@ static int parse_rpc(const char *rest, struct service_command *out)
 
 int service_parse(const char *line, bool dom0, struct service_command *out)
 {
-	*out = (struct service_command){.dom0 = dom0};
+	*out = (struct service_command){.dom0 = dom0, .line = strdup(line)};
+	if (!out->line)
+		return QREXEC_EXIT_PROBLEM;
+	line = out->line;
 	if (!dom0 && parse_user(&line, out))
 		return QREXEC_EXIT_PROBLEM;
 	if (strncmp(line, "nogui:", 6) == 0) {
@@ -111,6 +114,7 @@ int service_parse(const char *line, bool dom0, struct service_command *out)
 
 void service_command_fini(struct service_command *command)
 {
+	free(command->line);
 	free(command->full_name);
 	free(command->service);
 	free(command->argument);

@@ -52,12 +52,12 @@ struct data_config {
 	bool filter_err;	/* … in STDERR */
 	bool exit_on_client_eof;	/* socket services */
 	bool exit_on_service_eof;
-	bool no_exit_wait;	/* service without a process: exit code 0 when both directions ended */
+	bool no_exit_wait;	/* service without a process: exit_code when both directions ended */
 	bool just_exec;		/* service: only exit_code is sent, no end-of-file messages, and the call
 				 * is over */
 	bool failed;		/* service: start failed; send the end-of-file messages and exit_code at once.
 				 * dom0_order: STDERR first, else STDOUT first */
-	int exit_code;		/* with failed or just_exec */
+	int exit_code;		/* with failed, just_exec or no_exit_wait */
 	bool dom0_order;
 
 	/**

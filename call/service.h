@@ -19,6 +19,7 @@
 #define SERVICE_USER_MAX 256
 
 struct service_command {
+	char *line;		/* the whole, as parsed; owned; the borrowed parts point into it */
 	char user[SERVICE_USER_MAX];	/* "" if the command has no user part (dom0) */
 	bool dom0;		/* as parsed for */
 	bool nogui;
@@ -37,7 +38,7 @@ struct service_command {
 
 /**
  * service_parse() - a command line to its parts
- * @line:  outlives *out, which points into it
+ * @line:  borrowed for the call
  * @dom0:  true: no user part, four tokens; false: user: required, two tokens
  * Errors: 0; QREXEC_EXIT_PROBLEM (125): not of the grammar. service_command_fini() is due either way.
  */
@@ -53,6 +54,9 @@ struct service_settings {	/* a service's configuration file; defaults are all ze
 	bool exit_on_service_eof;
 	char force_user[SERVICE_USER_MAX];	/* "" : not forced */
 };
+
+/* How long qubes.WaitForSession may take before the services that wait run without it. Chosen. */
+#define SERVICE_SESSION_MS 300000
 
 #define SERVICE_CONFIG_MAX (64U * 1024)	/* bytes of a configuration file; chosen */
 

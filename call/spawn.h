@@ -15,7 +15,7 @@
  */
 
 enum spawn_stdio {
-	SPAWN_PAIRS,	/* stdin and stdout: two Unix socketpairs, ours are non-blocking */
+	SPAWN_PAIRS,	/* stdin and stdout: two Unix socketpairs; data_start() sets their modes */
 	SPAWN_NULL,	/* stdin and stdout: /dev/null (JUST_EXEC) */
 };
 
@@ -26,6 +26,7 @@ struct spawn_config {
 	enum spawn_stdio stdio;
 	bool pipe_err;		/* stderr: a pipe that can be opened again; else inherited */
 	bool new_group;		/* own process group, so `kill 0` in it reaches nothing of ours */
+	bool is_shell;		/* argv is SHELL -c COMMAND: another way of starting takes the user's shell */
 	const char *cwd;	/* NULL: inherited */
 };
 
