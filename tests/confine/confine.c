@@ -177,8 +177,7 @@ static void check_row(const struct row *row)
 	int r;
 
 	if (row->root_only && geteuid() != 0) {
-		printf("ok %d - %s by %s # SKIP only root could do it at all\n", ++n_tests,
-		       row->attack, mechanism_name(row->mechanism));
+		printf("# %s: only root could do it at all\n", row->attack);
 		return;
 	}
 	if (syscall(LANDLOCK_CREATE_RULESET, NULL, (size_t)0, 1U) < row->abi) {
