@@ -62,10 +62,17 @@ struct trace_head {	/* 64 bytes */
 	char name[40];		/* as given to trace_open(), NUL-padded */
 };
 
-/** trace_open() - a ring file for this process below dir; failure is not an error, only no trace */
+/**
+ * trace_open() - a ring file <dir>/<name>.<pid> for this process
+ * @dir:  borrowed; made if SKERRY_TRACE=1 is in the environment; tracing stays off if it does not
+ *        exist otherwise
+ *
+ * Failure is not an error, only no trace.
+ */
 void trace_open(const char *dir, const char *name);
 
-/** trace_fd() - the ring's descriptor, for a child that adds to the same ring by trace_adopt() */
+/** trace_fd() - the ring's descriptor (borrowed; -1: off), for a child that adds to the same ring by
+ *  trace_adopt(), which takes it */
 int trace_fd(void);
 void trace_adopt(int fd);
 
@@ -73,8 +80,12 @@ void trace_adopt(int fd);
 void trace_point(uint64_t call, enum trace_stage stage, uint32_t detail, const char *text);
 
 /** trace_call_id() - of the data channel that carries a call: both domids and the port are known to
- *  every process after the port is chosen; before that the calling side uses its own ident and adds
- *  one TRACE_PORT record that links the two */
+ *  every process after the port is chosen. Bit 63 is clear. */
 uint64_t trace_call_id(uint32_t service_domain, uint32_t client_domain, uint32_t port);
+
+/** trace_own_id() - of a call whose port is not chosen yet: bit 63, calling domain, a serial number
+ *  of its slice. trace_link() writes the TRACE_PORT record that ties it to the channel's id. */
+uint64_t trace_own_id(uint32_t domain, uint32_t serial);
+void trace_link(uint64_t own_id, uint64_t call_id, uint32_t port);
 
 #endif
