@@ -255,11 +255,13 @@ void decision_refuse(struct decision *decision)
 bool view_rule_applies(const struct view *view, const struct decision *decision,
                        const struct rule *rule)
 {
-	struct keys source = view_source_keys(view, decision);
+	struct keys source;
 
-	return (rule->service == NO_ID || rule->service == decision->service_id) &&
-	       (rule->argument == NO_ID || rule->argument == decision->argument_id) &&
-	       keys_have(&source, view->policy->tokens[rule->source].key);
+	if ((rule->service != NO_ID && rule->service != decision->service_id) ||
+	    (rule->argument != NO_ID && rule->argument != decision->argument_id))
+		return false;
+	source = view_source_keys(view, decision);
+	return keys_have(&source, view->policy->tokens[rule->source].key);
 }
 
 const struct rule *policy_next_match(const struct view *view, const struct decision *decision,

@@ -24,6 +24,7 @@ struct cached {
 };
 
 #define OFFERS_CACHED  1024U      /* lists kept, a power of two; chosen */
+#define OFFERS_WAYS    8U         /* places that a list may have among them; chosen */
 #define OFFERS_MEMBERS (1U << 18) /* texts in all of them, at most; chosen: 2 MB of pointers */
 
 /* What a qube's names, tags and type are as keys of this policy. */

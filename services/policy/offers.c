@@ -309,21 +309,33 @@ void offers_drop_all(struct view *view)
 	view->cache_members = 0;
 }
 
-/* One place for each list: another one that falls on it takes it over. */
-static struct cached *cache_slot(struct view *view, const struct cached *wanted)
-{
-	uint64_t h = wanted->rule;
-
-	h = (h ^ wanted->source) * 0x9e3779b97f4a7c15U;
-	h = (h ^ wanted->argument ^ (h >> 29)) * 0x9e3779b97f4a7c15U;
-	h = (h ^ wanted->service ^ (h >> 29)) * 0x9e3779b97f4a7c15U;
-	return &view->cache[(h >> 40) & (OFFERS_CACHED - 1)];
-}
-
 static bool same_list(const struct cached *a, const struct cached *b)
 {
 	return a->used && a->rule == b->rule && a->source == b->source &&
 	       a->argument == b->argument && a->service == b->service;
+}
+
+/*
+ * OFFERS_WAYS places for each list: its own if it is there, else a free one, else one of them. With
+ * a single place two busy lists that fall on it would be made anew at every question.
+ */
+static struct cached *cache_slot(struct view *view, const struct cached *wanted)
+{
+	uint64_t h = wanted->rule;
+	struct cached *set, *slot;
+
+	h = (h ^ wanted->source) * 0x9e3779b97f4a7c15U;
+	h = (h ^ wanted->argument ^ (h >> 29)) * 0x9e3779b97f4a7c15U;
+	h = (h ^ wanted->service ^ (h >> 29)) * 0x9e3779b97f4a7c15U;
+	set = &view->cache[(h >> 40) % (OFFERS_CACHED / OFFERS_WAYS) * OFFERS_WAYS];
+	slot = &set[(h >> 20) % OFFERS_WAYS];
+	for (uint32_t i = 0; i < OFFERS_WAYS; i++) {
+		if (same_list(&set[i], wanted))
+			return &set[i];
+		if (!set[i].used)
+			slot = &set[i];
+	}
+	return slot;
 }
 
 struct offers *offers_find(struct view *view, struct decision *decision)
