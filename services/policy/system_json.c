@@ -64,11 +64,11 @@ static int add_qube(struct system *system, const char *name, struct json_object 
 
 static struct system *from_object(struct json_object *root, const char **ret_why)
 {
-	struct json_object *domains = root;
+	struct json_object *domains = NULL;
 	struct system *system;
 
-	if (json_object_is_type(root, json_type_object))
-		(void)json_object_object_get_ex(root, "domains", &domains);
+	if (!json_object_object_get_ex(root, "domains", &domains))
+		domains = root;
 	*ret_why = "not an object of qubes";
 	if (!json_object_is_type(domains, json_type_object))
 		return NULL;
