@@ -53,7 +53,7 @@ static int include_file(struct parse_at *at, const struct parsed_line *line, str
 
 	if (resolve_path(at, line->path, FILE_REGULAR, &real, what))
 		return -1;
-	r = load_file(at->load, real, at->base, service, argument);
+	r = load_file(at->load, real, real, at->base, service, argument);
 	free(real);
 	return r;
 }
@@ -182,16 +182,12 @@ static int close_argument(struct load *load, const char *path, const char *name)
 static int close_legacy(struct load *load, const struct entry *entry)
 {
 	char *path = load_join(entry->dir, entry->name, strlen(entry->name));
-	enum file_kind kind;
-	char *real = NULL;
 	int r;
 
-	if (!path || load->files->resolve(load->files->ctx, path, &real, &kind))
-		r = fault_plain(load, FAULT_IO, entry->dir, errno);
-	else
-		r = close_argument(load, real, entry->name);
+	if (!path)
+		return fault_plain(load, FAULT_MEMORY, "", ENOMEM);
+	r = close_argument(load, path, entry->name);
 	free(path);
-	free(real);
 	return r;
 }
 

@@ -226,8 +226,11 @@ static int parse_text(struct parse_at *at, char *data, size_t len)
 int load_file(struct load *load, const char *path, const char *base, struct slice service,
               struct slice argument)
 {
-	struct parse_at at = {
-	        .load = load, .path = path, .base = base, .service = service, .argument = argument};
+	struct parse_at at = {.load = load,
+	                      .path = shown,
+	                      .base = base,
+	                      .service = service,
+	                      .argument = argument};
 	char *data;
 	size_t len;
 	int r;
@@ -266,7 +269,7 @@ int load_entry(struct load *load, const struct entry *entry, const char *base, s
 	else if (kind != FILE_REGULAR)
 		(void)fault_file(load, FAULT_IO, path, ENOENT, "this file went away");
 	else
-		r = load_file(load, real, base, service, argument);
+		r = load_file(load, real, path, base, service, argument);
 	free(real);
 	free(path);
 	return r;

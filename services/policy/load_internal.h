@@ -19,7 +19,7 @@ struct load {
 /* Where in a file a load is. */
 struct parse_at {
 	struct load *load;
-	const char *path;     /* real */
+	const char *path;     /* as it is spoken of */
 	const char *base;     /* what relative includes start from */
 	struct slice service; /* p NULL: 5.0 format */
 	struct slice argument;
@@ -44,7 +44,7 @@ char *load_join(const char *dir, const char *name, size_t len);
 int load_add_entry(struct load *load, struct entries *entries, const char *dir, const char *name);
 /** load_list_policy() - the policy files of one directory, sorted by name */
 int load_list_policy(struct load *load, const char *dir, struct entries *entries);
-/** load_file() - a file by its real path; service.p NULL: 5.0 format */
+/** load_file() - a file by its real path, spoken of as shown; service.p NULL: 5.0 format */
 int load_file(struct load *load, const char *path, const char *base, struct slice service,
               struct slice argument);
 int load_entry(struct load *load, const struct entry *entry, const char *base, struct slice service,

@@ -170,7 +170,10 @@ int tree_make(struct vector *v)
 		return 0;
 	json_object_object_foreach(files, name, content)
 	{
-		if (make_entry(v, name, content))
+		char top[16];
+
+		(void)snprintf(top, sizeof(top), "%.*s", (int)strcspn(name, "/"), name);
+		if (!is_absent(v, top) && make_entry(v, name, content))
 			return -1;
 	}
 	return 0;
