@@ -223,8 +223,8 @@ static int parse_text(struct parse_at *at, char *data, size_t len)
 }
 
 /* A file by its real path. service.p NULL: 5.0 format. */
-int load_file(struct load *load, const char *path, const char *base, struct slice service,
-              struct slice argument)
+int load_file(struct load *load, const char *path, const char *shown, const char *base,
+              struct slice service, struct slice argument)
 {
 	struct parse_at at = {.load = load,
 	                      .path = shown,

@@ -45,8 +45,8 @@ int load_add_entry(struct load *load, struct entries *entries, const char *dir, 
 /** load_list_policy() - the policy files of one directory, sorted by name */
 int load_list_policy(struct load *load, const char *dir, struct entries *entries);
 /** load_file() - a file by its real path, spoken of as shown; service.p NULL: 5.0 format */
-int load_file(struct load *load, const char *path, const char *base, struct slice service,
-              struct slice argument);
+int load_file(struct load *load, const char *path, const char *shown, const char *base,
+              struct slice service, struct slice argument);
 int load_entry(struct load *load, const struct entry *entry, const char *base, struct slice service,
                struct slice argument);
 /** load_directive() - what a directive pulls in; on -1 *what holds a code if the line is at fault */
