@@ -296,9 +296,17 @@ static bool receive_header(struct data_call *call)
 	struct qrexec_header header;
 	size_t need = QREXEC_HEADER_LEN + (call->hello_received ? 0 : QREXEC_HELLO_LEN);
 
-	if (call->ahead_len < need)
+	if (call->ahead_len < QREXEC_HEADER_LEN)
 		return read_ahead(call);
 	header = qrexec_decode_header(call->ahead + call->ahead_off);
+	/* What a wrong header announces need not ever come. */
+	if (!call->hello_received &&
+	    (header.type != QREXEC_HELLO || header.len != QREXEC_HELLO_LEN)) {
+		take_hello(call, &header, call->ahead);
+		return true;
+	}
+	if (call->ahead_len < need)
+		return read_ahead(call);
 	call->ahead_off += need;
 	call->ahead_len -= need;
 	if (!call->hello_received) {

@@ -275,7 +275,7 @@ bool data_send_step(struct data_call *call)
 		return flush_held(call);
 	if (call->out.pipe.len > 0)
 		return flush_pipe(call);
-	if (!call->hello_received)
+	if (!call->hello_received || !call->hello_sent)
 		return false;
 	if (call->prefix_off < call->config.prefix_len && !call->out.closed)
 		return send_prefix(call);
