@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * skerry-policy-recorder - writes the decision log and the log lines of the policy service
+ *
+ * Takes one typed frame a decision. The deciding process cannot reach the file, so a decision that was
+ * made is told and can never be untold; it can only fail to tell, and then the next record says how
+ * many are lost. Started by skerry-policy with the channel on descriptor 3.
+ *
+ * To disk: fdatasync at most once a second while there is something new, and at the end. The file is
+ * rotated at FILE_MAX bytes; FILES of them are kept.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/loop/loop.h"
+#include "proto/decision.h"
+#include "proto/policy.h"
+#include "services/policy/chain.h"
+#include "services/policy/channel.h"
+
+#define CHANNEL_FD  3
+#define FILE_MAX    (16 << 20) /* bytes; chosen */
+#define FILES       8          /* old ones that are kept; chosen */
+#define SYNC_MS     1000U
+#define ANCHOR_EACH 10000U /* records between two heads in the journal */
+#define OUT_MAX     (1U << 20)
+
+/* Text that is gathered during a turn of the loop and written at its end. */
+struct sink {
+	int fd;
+	char *data;
+	size_t len;
+};
+
+static struct loop *loop;
+static struct channel channel;
+static struct loop_timer sync_timer;
+static struct loop_defer flush_defer;
+static struct chain chain;
+static struct sink journal = {.fd = STDERR_FILENO}, file = {.fd = -1};
+static const char *path;
+static off_t file_size;
+static uint64_t anchored;
+static char body[CHAIN_LINE_MAX], line[CHAIN_LINE_MAX];
+
+static void sink_flush(struct sink *sink)
+{
+	if (sink->len > 0 && fd_write_all(sink->fd, sink->data, sink->len) && sink != &journal)
+		LOG_ERRNO("the decision log cannot be written");
+	sink->len = 0;
+}
+
+static void sink_add(struct sink *sink, const char *data, size_t len)
+{
+	if (sink->fd < 0 || len > OUT_MAX)
+		return;
+	if (!sink->data)
+		sink->data = malloc(OUT_MAX);
+	if (!sink->data)
+		return;
+	if (sink->len + len > OUT_MAX)
+		sink_flush(sink);
+	memcpy(sink->data + sink->len, data, len);
+	sink->len += len;
+}
+
+/* The head of the chain where the log's own disk does not keep it. */
+static void anchor(void)
+{
+	char hex[CHAIN_HEX_LEN + 1];
+
+	if (chain.sequence == 0 || anchored == chain.sequence)
+		return;
+	anchored = chain.sequence;
+	chain_hex(&chain, hex);
+	LOG("decision log: record %" PRIu64 ", head %s", chain.sequence, hex);
+}
+
+static size_t put_time(char *out, size_t max, uint64_t time_ns)
+{
+	time_t seconds = (time_t)(time_ns / 1000000000U);
+	struct tm tm;
+	size_t n;
+
+	if (!gmtime_r(&seconds, &tm))
+		memset(&tm, 0, sizeof(tm));
+	n = strftime(out, max, "%Y-%m-%dT%H:%M:%S", &tm);
+	return n +
+	       (size_t)snprintf(out + n, max - n, ".%09uZ", (unsigned int)(time_ns % 1000000000U));
+}
+
+static void put_line(void)
+{
+	ssize_t n = chain_line(&chain, line, sizeof(line), body);
+
+	if (n < 0) {
+		LOG("a record of the decision log is too long");
+		return;
+	}
+	sink_add(&file, line, (size_t)n);
+	file_size += n;
+}
+
+static void put_start(void)
+{
+	struct timespec t;
+	char hex[CHAIN_HEX_LEN + 1];
+	size_t n;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	n = put_time(body, sizeof(body), (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec);
+	chain_hex(&chain, hex);
+	(void)snprintf(body + n, sizeof(body) - n, " start prev=%s", hex);
+	put_line();
+}
+
+/* The last line of the file that is there already, to go on from. */
+static void read_tail(int fd, off_t size)
+{
+	size_t want = (size_t)MIN(size, (off_t)sizeof(line));
+	ssize_t n = pread(fd, line, want, size - (off_t)want);
+	char *end, *begin, *text;
+
+	if (n <= 0)
+		return;
+	end = memrchr(line, '\n', (size_t)n);
+	/* The last run was cut in the middle of a line: end that line. */
+	if (!end || end + 1 != line + n) {
+		if (fd_write_all(fd, "\n", 1))
+			LOG_ERRNO("%s", path);
+	}
+	while (end) {
+		begin = memrchr(line, '\n', (size_t)(end - line));
+		text = begin ? begin + 1 : line;
+		if ((size_t)(end - text) > CHAIN_HEX_LEN + 2 && text[CHAIN_HEX_LEN] == ' ') {
+			/* prev= of the start to come; whether it is right is the verifier's matter. */
+			size_t i;
+
+			for (i = 0; i < CHAIN_HASH_LEN; i++) {
+				char pair[3] = {text[2 * i], text[2 * i + 1], 0};
+
+				chain.hash[i] = (uint8_t)strtoul(pair, NULL, 16);
+			}
+			chain.sequence = strtoull(text + CHAIN_HEX_LEN + 1, NULL, 10);
+			return;
+		}
+		end = begin;
+	}
+}
+
+static int open_file(void)
+{
+	struct stat st;
+
+	file.fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	if (file.fd < 0 || fstat(file.fd, &st)) {
+		LOG_ERRNO("%s cannot be opened: decisions are not logged to disk", path);
+		file.fd = fd_close(file.fd);
+		return -1;
+	}
+	file_size = st.st_size;
+	return 0;
+}
+
+static void rotate(void)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+	int i;
+
+	(void)fdatasync(file.fd);
+	anchor();
+	for (i = FILES - 1; i >= 0; i--) {
+		int n = i ? snprintf(from, sizeof(from), "%s.%d", path, i)
+		          : snprintf(from, sizeof(from), "%s", path);
+		int m = snprintf(to, sizeof(to), "%s.%d", path, i + 1);
+
+		if (n >= (int)sizeof(from) || m >= (int)sizeof(to))
+			return;
+		if (rename(from, to) && errno != ENOENT)
+			LOG_ERRNO("%s cannot be renamed", from);
+	}
+	file.fd = fd_close(file.fd);
+	if (open_file() == 0)
+		put_start();
+}
+
+static void on_sync(void *arg)
+{
+	if (file.fd >= 0 && fdatasync(file.fd))
+		LOG_ERRNO("the decision log cannot be written to disk");
+}
+
+static void flush(void *arg)
+{
+	sink_flush(&journal);
+	if (file.fd < 0)
+		return;
+	sink_flush(&file);
+	if (file_size >= FILE_MAX) {
+		rotate();
+		sink_flush(&file);
+	}
+	if (!sync_timer.index && loop_timer_set(loop, &sync_timer, SYNC_MS, on_sync, NULL))
+		on_sync(NULL);
+	if (chain.sequence - anchored >= ANCHOR_EACH)
+		anchor();
+}
+
+/* A value without spaces: escaped, and spaces escaped too. */
+static size_t put_value(size_t at, const char *key, const char *value)
+{
+	static char text[4U * DECISION_TEXT_MAX + 1];
+	size_t i, n = escape_text(text, sizeof(text), value, strlen(value));
+	int m = snprintf(body + at, sizeof(body) - at, " %s=", key);
+
+	if (m < 0 || at + (size_t)m + 4 * n + 1 >= sizeof(body))
+		return at;
+	at += (size_t)m;
+	for (i = 0; i < n; i++) {
+		if (text[i] == ' ')
+			at += (size_t)snprintf(body + at, sizeof(body) - at, "\\x20");
+		else
+			body[at++] = text[i];
+	}
+	body[at] = 0;
+	return at;
+}
+
+static size_t put_if(size_t at, const char *key, const char *value)
+{
+	return value[0] ? put_value(at, key, value) : at;
+}
+
+static void put_record(const struct decision_record *r)
+{
+	static const char *const words[] = {" deny", " allow", " none"};
+	char text[PATH_MAX + 32];
+	size_t at = put_time(body, sizeof(body), r->time_ns);
+
+	at += (size_t)snprintf(body + at, sizeof(body) - at, "%s", words[r->verdict]);
+	at = put_value(at, "source", r->true_source);
+	if (strcmp(r->true_source, r->source) != 0)
+		at = put_value(at, "for", r->source);
+	at = put_value(at, "target", r->target);
+	at = put_value(at, "service", r->service);
+	at = put_if(at, "to", r->final);
+	if (r->file[0]) {
+		(void)snprintf(text, sizeof(text), r->line ? "%s:%u" : "%s", r->file, r->line);
+		at = put_value(at, "rule", text);
+	}
+	at = put_if(at, "reason", r->reason);
+	at = put_if(at, "asked", r->asked);
+	if (r->flags & DECISION_JUST)
+		at = put_value(at, "mode", r->flags & DECISION_ASSUMED ? "just,assumed" : "just");
+	else if (r->flags & DECISION_ASSUMED)
+		at = put_value(at, "mode", "assumed");
+	if (r->lost) {
+		(void)snprintf(text, sizeof(text), "%u", r->lost);
+		(void)put_value(at, "lost", text);
+	}
+	put_line();
+}
+
+/* A message of the original's form, escaped. */
+PRINTF_LIKE(1, 2) static void say(const char *fmt, ...)
+{
+	static char text[8192], safe[4U * sizeof(text) + 2];
+	va_list args;
+	size_t n;
+	int len;
+
+	va_start(args, fmt);
+	len = vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (len < 0)
+		return;
+	n = escape_text(safe, sizeof(safe) - 1, text, MIN((size_t)len, sizeof(text) - 1));
+	safe[n++] = '\n';
+	sink_add(&journal, safe, n);
+}
+
+static void say_record(const struct decision_record *r)
+{
+	const char *argument = strchr(r->service, '+') ? "" : "+";
+
+	if (r->flags & DECISION_UNKNOWN_TARGET)
+		say("qrexec: %s: %s -> %s: the target is not a known qube, taken as @default",
+		    r->service, r->source, r->target);
+	if (r->flags & DECISION_IGNORED_DEFAULT)
+		say("qrexec: %s%s: %s -> %s: default_target= is not among the targets, ignored",
+		    r->service, argument, r->source, r->requested);
+	if (r->verdict == POLICY_ALLOWED)
+		say("qrexec: %s%s: %s -> %s: allowed to %s", r->service, argument, r->source,
+		    r->requested, r->final);
+	else if (strncmp(r->reason, "error loading", 13) == 0)
+		say("qrexec: %s: %s -> %s: %s", r->service, r->true_source, r->target, r->reason);
+	else
+		say("qrexec: %s: %s -> %s: denied: %s%s%s", r->service, r->true_source, r->target,
+		    r->reason, r->file[0] ? ", " : "", r->file);
+}
+
+static void on_frame(void *arg, const uint8_t *untrusted_data, size_t len)
+{
+	struct decision_record record;
+
+	if (decision_record_decode(untrusted_data, len, &record)) {
+		LOG("a malformed frame from the policy service");
+		loop_stop(loop, 1);
+		return;
+	}
+	say_record(&record);
+	if (file.fd >= 0)
+		put_record(&record);
+	loop_defer_set(loop, &flush_defer, flush, NULL);
+}
+
+static void on_close(void *arg)
+{
+	loop_stop(loop, 0);
+}
+
+static void start_file(void)
+{
+	if (open_file())
+		return;
+	read_tail(file.fd, file_size);
+	put_start();
+	sink_flush(&file);
+}
+
+int main(int argc, char **argv)
+{
+	int r;
+
+	log_init("skerry-policy");
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return dprintf(STDOUT_FILENO, "%s\n", SKERRY_VERSION) < 0;
+	if (argc > 2 || fcntl(CHANNEL_FD, F_GETFD) < 0) {
+		LOG("%s is started by skerry-policy", argv[0]);
+		return 2;
+	}
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	path = argc == 2 ? argv[1] : NULL;
+	loop = loop_new();
+	if (!loop || fd_set_cloexec(CHANNEL_FD, true) ||
+	    channel_init(&channel, loop, CHANNEL_FD, DECISION_FRAME_MAX, DECISION_FRAME_MAX)) {
+		LOG_ERRNO("cannot start");
+		return 1;
+	}
+	channel.on_frame = on_frame;
+	channel.on_close = on_close;
+	if (path)
+		start_file();
+	r = loop_run(loop);
+	flush(NULL);
+	on_sync(NULL);
+	anchor();
+	return r == 0 ? 0 : 1;
+}
