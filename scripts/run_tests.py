@@ -24,7 +24,7 @@ NOBODY = 65534
 # tier: [(tree, run as an ordinary user)]
 TIERS = {
     "build": [],
-    "lint": [("release", False)],
+    "lint": [("clang", False)],
     "unit": [("san", True)],
     "vectors": [("san", True)],
     "blackbox": [("san", True), ("release", True)],
