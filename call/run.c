@@ -24,7 +24,20 @@
 struct run_child {
 	struct loop_child watch;
 	struct run *run; /* NULL: the call is over */
+	struct run_child *next;
+	struct run_child **prev; /* what points here */
 };
+
+/* All of this process. Only the kernel knows of one whose call is over: this keeps it reachable. */
+static struct run_child *children;
+
+static void free_child(struct run_child *child)
+{
+	*child->prev = child->next;
+	if (child->next)
+		child->next->prev = child->prev;
+	free(child);
+}
 
 static void on_finish(void *arg)
 {
@@ -128,7 +141,7 @@ static void on_child(void *arg, int wait_status)
 		if (child->run->data)
 			data_process_ended(child->run->data, spawn_status(wait_status));
 	}
-	free(child);
+	free_child(child);
 }
 
 static int watch_child(struct run *run, pid_t pid)
@@ -142,6 +155,11 @@ static int watch_child(struct run *run, pid_t pid)
 		free(child);
 		return -1;
 	}
+	child->next = children;
+	child->prev = &children;
+	if (children)
+		children->prev = &child->next;
+	children = child;
 	run->child = child;
 	return 0;
 }
@@ -245,7 +263,7 @@ static void on_session_ended(void *arg, int wait_status)
 	struct run_child *child = arg;
 	struct run *run = child->run;
 
-	free(child);
+	free_child(child);
 	if (!run)
 		return;
 	run->child = NULL;
