@@ -287,7 +287,7 @@ def stop_other():
 
 def main():
     parser = argparse.ArgumentParser(description="the tour of ./run")
-    parser.add_argument("--build", default="build-release")
+    parser.add_argument("--build", default=os.path.join(SOURCE, "build", "release"))
     parser.add_argument("--stop", action="store_true")
     options = parser.parse_args()
     if options.stop:
