@@ -124,7 +124,7 @@ class Tour:
         self.asker = None
 
     def start(self):
-        heading("3. Three qubes: work, untrusted, vault")
+        heading("2. Three qubes: work, untrusted, vault")
         if self.why_plain:
             print("   " + paint("warning", 33) + ": no sandboxes here (" + self.why_plain +
                   "); the qubes' agents run plainly")
@@ -166,7 +166,7 @@ class Tour:
         return result.returncode, result.stdout.decode(errors="backslashreplace")
 
     def allowed(self):
-        heading("4. An allowed call: a document from work to vault")
+        heading("3. An allowed call: a document from work to vault")
         with open(DOCUMENT, "rb") as file:
             document = file.read()
         path = os.path.join(self.home("work"), "licence.txt")
@@ -182,7 +182,7 @@ class Tour:
                 "fetched back into work it is identical, byte for byte")
 
     def refused(self):
-        heading("5. A refused call: untrusted wants the document")
+        heading("4. A refused call: untrusted wants the document")
         show("untrusted$ qrexec-client-vm vault demo.Fetch+licence.txt")
         result = self.in_qube("untrusted", f"{self.client()} vault demo.Fetch+licence.txt </dev/null")
         show((result.stdout + result.stderr).decode(errors="backslashreplace"))
@@ -194,7 +194,7 @@ class Tour:
                 "the deciding rule, with file and line")
 
     def trace(self):
-        heading("7. Where the time of the allowed call went")
+        heading("6. Where the time of the allowed call went")
         dirs = [self.system.path("run/qubes/skerry-trace")] + [
             self.system.inside(name, "run/qubes/skerry-trace") for name in SERVICES]
         words = [f"--dir={path}" for path in dirs if os.path.isdir(path)]
@@ -304,7 +304,7 @@ def main():
         if sys.stdin.isatty() and sys.stdout.isatty():
             tour.prompt()
         else:
-            heading("8. Stop")
+            heading("7. Stop")
     except NotStarted as error:
         verdict(False, str(error))
     finally:
