@@ -21,43 +21,44 @@
  * channel closes before HELLO, done() gets DATA_FAILED.
  */
 
-#define DATA_FAILED (-1)	/* done(): no call took place, or the peer broke the protocol (logged) */
+#define DATA_FAILED (-1) /* done(): no call took place, or the peer broke the protocol (logged) */
 
 enum data_side {
-	DATA_CALLER,	/* sends STDIN; receives STDOUT, STDERR, EXIT_CODE */
-	DATA_SERVICE,	/* sends STDOUT, STDERR, EXIT_CODE; receives STDIN */
+	DATA_CALLER,  /* sends STDIN; receives STDOUT, STDERR, EXIT_CODE */
+	DATA_SERVICE, /* sends STDOUT, STDERR, EXIT_CODE; receives STDIN */
 };
 
 struct data_call;
 
 struct data_config {
 	enum data_side side;
-	bool hello_after;	/* receive HELLO before sending ours (the vchan client of dom0) */
-	uint64_t open_ms;	/* limit for the channel and HELLO; 0: none */
-	uint64_t trace_call;	/* 0: none */
+	bool hello_after;    /* receive HELLO before sending ours (the vchan client of dom0) */
+	uint64_t open_ms;    /* limit for the channel and HELLO; 0: none */
+	uint64_t trace_call; /* 0: none */
 
 	/* Local ends; -1: none. Taken. in_fd == out_fd is one shared socket: closed by shutdown. */
-	int in_fd;		/* bytes from the peer go here */
-	int out_fd;		/* bytes from here go to the peer */
-	int err_fd;		/* service: its standard error; caller: where STDERR is written */
-	bool keep_fds;		/* inherited 0-2: given their old file flags back and not closed; a shared
+	int in_fd;        /* bytes from the peer go here */
+	int out_fd;       /* bytes from here go to the peer */
+	int err_fd;       /* service: its standard error; caller: where STDERR is written */
+	bool keep_fds;    /* inherited 0-2: given their old file flags back and not closed; a shared
 				 * socket is still shut down by direction */
-	const void *lead;	/* borrowed for the call of data_start(): written to in_fd before anything
+	const void *lead; /* borrowed for the call of data_start(): written to in_fd before anything
 				 * from the peer (the header line of a socket service); NULL: none */
 	size_t lead_len;
 
-	const void *prefix;	/* borrowed until done; sent before out_fd, at once, any length; NULL: none */
+	const void *
+	        prefix; /* borrowed until done; sent before out_fd, at once, any length; NULL: none */
 	size_t prefix_len;
-	bool filter_out;	/* caller: replace terminal escapes in STDOUT */
-	bool filter_err;	/* … in STDERR */
-	bool exit_on_client_eof;	/* socket services */
+	bool filter_out;         /* caller: replace terminal escapes in STDOUT */
+	bool filter_err;         /* … in STDERR */
+	bool exit_on_client_eof; /* socket services */
 	bool exit_on_service_eof;
-	bool no_exit_wait;	/* service without a process: exit_code when both directions ended */
-	bool just_exec;		/* service: only exit_code is sent, no end-of-file messages, and the call
+	bool no_exit_wait; /* service without a process: exit_code when both directions ended */
+	bool just_exec;    /* service: only exit_code is sent, no end-of-file messages, and the call
 				 * is over */
-	bool failed;		/* service: start failed; send the end-of-file messages and exit_code at once.
+	bool failed; /* service: start failed; send the end-of-file messages and exit_code at once.
 				 * dom0_order: STDERR first, else STDOUT first */
-	int exit_code;		/* with failed, just_exec or no_exit_wait */
+	int exit_code; /* with failed, just_exec or no_exit_wait */
 	bool dom0_order;
 
 	/**
@@ -77,7 +78,7 @@ struct data_config {
  * Errors: 0, or -1 with errno.
  */
 int data_start(struct loop *loop, struct vchan *vchan, const struct data_config *config,
-	       struct data_call **ret_call) MUST_CHECK;
+               struct data_call **ret_call) MUST_CHECK;
 
 /** data_process_ended() - the service's process was reaped: code is what EXIT_CODE carries.
  *  Closes in_fd; EXIT_CODE follows when stdout and stderr have ended. */

@@ -30,26 +30,26 @@
 
 /* A private pipe, made when the first bulk message comes. */
 struct bulk_pipe {
-	int read_fd;	/* -1: none */
+	int read_fd; /* -1: none */
 	int write_fd;
-	size_t len;	/* bytes in it */
+	size_t len; /* bytes in it */
 };
 
 /* Bytes that could not be written at once. */
 struct backlog {
-	uint8_t *data;	/* owned; NULL: none */
+	uint8_t *data; /* owned; NULL: none */
 	size_t off;
-	size_t len;	/* from off */
+	size_t len; /* from off */
 };
 
 /* Where bytes from the peer go. */
 struct data_sink {
 	int fd;
-	bool ready;	/* the kernel has not said EAGAIN since the last event */
-	bool closed;	/* nothing is written any more; the descriptor may still be open */
+	bool ready;  /* the kernel has not said EAGAIN since the last event */
+	bool closed; /* nothing is written any more; the descriptor may still be open */
 	bool is_socket;
 	bool no_splice;
-	bool eof_due;	/* close when the backlog is out */
+	bool eof_due; /* close when the backlog is out */
 	struct backlog backlog;
 	struct bulk_pipe pipe;
 };
@@ -58,12 +58,12 @@ struct data_sink {
 struct data_source {
 	int fd;
 	bool ready;
-	bool closed;	/* end of file seen, or given up */
+	bool closed; /* end of file seen, or given up */
 	bool eof_sent;
-	bool bulk;	/* the last read filled its buffer */
+	bool bulk; /* the last read filled its buffer */
 	bool no_splice;
-	uint32_t type;	/* of its messages */
-	struct bulk_pipe pipe;	/* what is in it has its header on the channel already */
+	uint32_t type;         /* of its messages */
+	struct bulk_pipe pipe; /* what is in it has its header on the channel already */
 };
 
 struct data_call {
@@ -71,7 +71,7 @@ struct data_call {
 	struct vchan *vchan;
 	struct data_config config;
 	struct loop_fd vchan_watch;
-	struct loop_fd in_watch;	/* of in.fd, and of out.fd if it is the same */
+	struct loop_fd in_watch; /* of in.fd, and of out.fd if it is the same */
 	struct loop_fd out_watch;
 	struct loop_fd err_watch;
 	struct loop_timer deadline;
@@ -79,33 +79,33 @@ struct data_call {
 
 	struct data_sink in;
 	struct data_source out;
-	struct data_source err;	/* service */
-	struct data_sink diag;	/* caller: STDERR */
-	int old_flags[3];	/* keep_fds: of in, out and err; -1: not touched */
+	struct data_source err; /* service */
+	struct data_sink diag;  /* caller: STDERR */
+	int old_flags[3];       /* keep_fds: of in, out and err; -1: not touched */
 
 	/* Sending. */
 	bool hello_sent;
-	bool send_dead;		/* the peer takes nothing any more */
+	bool send_dead; /* the peer takes nothing any more */
 	size_t prefix_off;
-	struct backlog held;	/* rest of a message that is partly on the channel */
-	bool exit_due;		/* the exit code is known */
+	struct backlog held; /* rest of a message that is partly on the channel */
+	bool exit_due;       /* the exit code is known */
 	bool exit_sent;
 	int exit_code;
 	bool first_byte_sent;
 
 	/* Receiving. */
 	bool hello_received;
-	bool recv_dead;		/* closed and drained */
-	uint32_t chunk_max;	/* bytes; of the negotiated version */
-	uint8_t ahead[DATA_AHEAD];	/* hostile */
+	bool recv_dead;            /* closed and drained */
+	uint32_t chunk_max;        /* bytes; of the negotiated version */
+	uint8_t ahead[DATA_AHEAD]; /* hostile */
 	size_t ahead_off;
 	size_t ahead_len;
-	struct data_sink *target;	/* of the message being received; NULL: dropped */
+	struct data_sink *target; /* of the message being received; NULL: dropped */
 	uint32_t type;
-	size_t left;		/* bytes of its body still to come */
-	bool bulk;		/* the last body was large */
-	bool bulk_via_pipe;	/* the transport wants a pipe */
-	uint8_t code[4];	/* EXIT_CODE so far */
+	size_t left;        /* bytes of its body still to come */
+	bool bulk;          /* the last body was large */
+	bool bulk_via_pipe; /* the transport wants a pipe */
+	uint8_t code[4];    /* EXIT_CODE so far */
 	size_t code_len;
 	bool exit_received;
 	bool stdout_ended;
@@ -144,7 +144,7 @@ bool data_sink_busy(const struct data_sink *sink);
 void data_sink_close(struct data_call *call, struct data_sink *sink);
 /** data_sink_deliver() - write, keep what does not fit */
 void data_sink_deliver(struct data_call *call, struct data_sink *sink, const uint8_t *data,
-		       size_t len);
+                       size_t len);
 
 /** bulk_pipe_open() - 0, or -1: no descriptor to be had, copy instead */
 int bulk_pipe_open(struct bulk_pipe *pipe) MUST_CHECK;

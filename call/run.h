@@ -29,11 +29,11 @@ struct run;
 struct run_config {
 	bool dom0;
 	bool just_exec;
-	int status;		/* not 0: what service_parse() or service_find() said; only report it */
-	const struct service_command *command;	/* borrowed for the call; may be of a failed parse */
-	const struct service_found *found;	/* borrowed for the call; NULL for a shell command */
-	uint64_t open_ms;	/* limit for the channel and HELLO; 0: none */
-	uint64_t trace_call;	/* 0: none */
+	int status; /* not 0: what service_parse() or service_find() said; only report it */
+	const struct service_command *command; /* borrowed for the call; may be of a failed parse */
+	const struct service_found *found;     /* borrowed for the call; NULL for a shell command */
+	uint64_t open_ms;                      /* limit for the channel and HELLO; 0: none */
+	uint64_t trace_call;                   /* 0: none */
 
 	/**
 	 * start() - another way of starting a program (user switching); NULL: spawn_start()
@@ -41,7 +41,7 @@ struct run_config {
 	 */
 	int (*start)(void *arg, const struct spawn_config *config, struct spawned *out);
 	void *start_arg;
-	const char *shell;	/* shell commands; NULL: /bin/sh */
+	const char *shell; /* shell commands; NULL: /bin/sh */
 
 	/** done() - the call is over, the run is freed after it returns. @status: as data_config's
 	 *  (0: an exit code was written to the channel). Never called from within run_start(). */
@@ -56,7 +56,7 @@ struct run_config {
  * Errors: 0, or -1 with errno (memory, descriptors).
  */
 int run_start(struct loop *loop, struct vchan *vchan, const struct run_config *config,
-	      struct run **ret_run) MUST_CHECK;
+              struct run **ret_run) MUST_CHECK;
 
 /** run_use_stdin_socket() - SIGUSR1 came for this call (9.5) */
 void run_use_stdin_socket(struct run *run);

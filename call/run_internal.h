@@ -18,12 +18,12 @@
 
 struct run {
 	struct loop *loop;
-	struct vchan *vchan;	/* until the data phase takes it; then NULL */
-	struct run_config config;	/* command and found point into this struct */
+	struct vchan *vchan;      /* until the data phase takes it; then NULL */
+	struct run_config config; /* command and found point into this struct */
 	struct service_command command;
 	struct service_found found;
 
-	struct loop_fd channel_watch;	/* until the channel is open */
+	struct loop_fd channel_watch; /* until the channel is open */
 	struct loop_timer deadline;
 	struct loop_fd connect_watch;
 	struct loop_timer connect_timer;
@@ -31,7 +31,7 @@ struct run {
 	int connect_fd;
 
 	struct data_call *data;
-	struct run_child *child;	/* outlives the run if the process does */
+	struct run_child *child; /* outlives the run if the process does */
 	struct loop_defer finish;
 	int status;
 };

@@ -15,26 +15,26 @@
  */
 
 enum spawn_stdio {
-	SPAWN_PAIRS,	/* stdin and stdout: two Unix socketpairs; data_start() sets their modes */
-	SPAWN_NULL,	/* stdin and stdout: /dev/null (JUST_EXEC) */
+	SPAWN_PAIRS, /* stdin and stdout: two Unix socketpairs; data_start() sets their modes */
+	SPAWN_NULL,  /* stdin and stdout: /dev/null (JUST_EXEC) */
 };
 
 struct spawn_config {
-	const char *path;	/* program; no search */
+	const char *path; /* program; no search */
 	char *const *argv;
 	char *const *env;
 	enum spawn_stdio stdio;
-	bool pipe_err;		/* stderr: a pipe that can be opened again; else inherited */
-	bool new_group;		/* own process group, so `kill 0` in it reaches nothing of ours */
-	bool is_shell;		/* argv is SHELL -c COMMAND: another way of starting takes the user's shell */
-	const char *cwd;	/* NULL: inherited */
+	bool pipe_err;  /* stderr: a pipe that can be opened again; else inherited */
+	bool new_group; /* own process group, so `kill 0` in it reaches nothing of ours */
+	bool is_shell; /* argv is SHELL -c COMMAND: another way of starting takes the user's shell */
+	const char *cwd; /* NULL: inherited */
 };
 
 struct spawned {
-	pid_t pid;	/* to be reaped by the caller (loop_child_add) */
-	int in_fd;	/* ours; write the program's stdin here; -1 with SPAWN_NULL */
-	int out_fd;	/* ours; read the program's stdout here; -1 with SPAWN_NULL */
-	int err_fd;	/* ours; -1 unless pipe_err */
+	pid_t pid;  /* to be reaped by the caller (loop_child_add) */
+	int in_fd;  /* ours; write the program's stdin here; -1 with SPAWN_NULL */
+	int out_fd; /* ours; read the program's stdout here; -1 with SPAWN_NULL */
+	int err_fd; /* ours; -1 unless pipe_err */
 };
 
 /** spawn_start() - Errors: 0; or an errno value (ENOENT: no such program or interpreter), nothing
@@ -49,7 +49,7 @@ int spawn_start(const struct spawn_config *config, struct spawned *out) MUST_CHE
  * Errors: 0; or an errno value, nothing left open.
  */
 int spawn_open_stdio(const struct spawn_config *config, int child[3], struct spawned *out)
-	MUST_CHECK;
+        MUST_CHECK;
 void spawn_close_stdio(int child[3], struct spawned *out);
 
 /**
@@ -59,8 +59,8 @@ void spawn_close_stdio(int child[3], struct spawned *out);
  * @agent_pid:    QREXEC_AGENT_PID; 0: not set
  * Returns one allocation, free() it; NULL without memory.
  */
-char **spawn_environment(const struct service_command *command, const char *remote,
-			 pid_t agent_pid) MUST_CHECK;
+char **spawn_environment(const struct service_command *command, const char *remote, pid_t agent_pid)
+        MUST_CHECK;
 
 /** spawn_status() - a wait status to what EXIT_CODE carries: exit status, or 128 + signal */
 int spawn_status(int wait_status);

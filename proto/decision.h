@@ -46,8 +46,8 @@ struct decision_record {
 };
 
 /** decision_record_encode() - bytes, or -1 if it does not fit */
-ssize_t decision_record_encode(void *out, size_t max,
-                               const struct decision_record *record) MUST_CHECK;
+ssize_t decision_record_encode(void *out, size_t max, const struct decision_record *record)
+        MUST_CHECK;
 
 /** decision_record_decode() - texts are borrowed from data; 0, or -1: malformed */
 int decision_record_decode(const void *data, size_t len, struct decision_record *out) MUST_CHECK;

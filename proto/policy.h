@@ -19,35 +19,36 @@
  * Source: doc/protocol/policy.md.
  */
 
-#define POLICY_SOCKET       "policy.sock"	/* below /run/qubes or its stand-in */
+#define POLICY_SOCKET       "policy.sock" /* below /run/qubes or its stand-in */
 #define POLICY_CALLS_SOCKET "policy.calls.sock"
-#define POLICY_TEXT_MAX     4096U	/* bytes of a text answer, with its end; protocol */
-#define POLICY_LINE_MAX     65536U	/* bytes of a line of a question without its end; protocol */
-#define POLICY_NAME_LEN     64U		/* a qube name or token with its NUL (names: 31 chars,
+#define POLICY_TEXT_MAX     4096U  /* bytes of a text answer, with its end; protocol */
+#define POLICY_LINE_MAX     65536U /* bytes of a line of a question without its end; protocol */
+#define POLICY_NAME_LEN                                                                            \
+	64U /* a qube name or token with its NUL (names: 31 chars,
 					 * "@dispvm:uuid:" + 36) */
-#define POLICY_USER_LEN     256U
+#define POLICY_USER_LEN 256U
 
 enum policy_flag {
 	POLICY_JUST_EVALUATE = 1 << 0,
 	POLICY_ASSUME_YES = 1 << 1,
-	POLICY_HAS_SOURCE = 1 << 2,	/* requested_source was given, even if empty */
+	POLICY_HAS_SOURCE = 1 << 2, /* requested_source was given, even if empty */
 };
 
 /* A question. Strings are borrowed and NUL-terminated. */
 struct policy_question {
-	uint64_t call;			/* for the trace; 0: none */
-	uint32_t id;			/* chosen by the asker; comes back in the answer */
-	uint32_t flags;			/* enum policy_flag */
-	const char *source;		/* true source qube */
-	const char *requested_source;	/* claimed source; "" for none */
-	const char *target;		/* as sent, sanitised; may be "" */
-	const char *service;		/* service[+argument] */
+	uint64_t call;                /* for the trace; 0: none */
+	uint32_t id;                  /* chosen by the asker; comes back in the answer */
+	uint32_t flags;               /* enum policy_flag */
+	const char *source;           /* true source qube */
+	const char *requested_source; /* claimed source; "" for none */
+	const char *target;           /* as sent, sanitised; may be "" */
+	const char *service;          /* service[+argument] */
 };
 
 enum policy_verdict {
-	POLICY_REFUSED = 0,	/* result=deny */
-	POLICY_ALLOWED = 1,	/* result=allow */
-	POLICY_NO_ANSWER = 2,	/* the service could not decide (closed without an answer): refuse */
+	POLICY_REFUSED = 0,   /* result=deny */
+	POLICY_ALLOWED = 1,   /* result=allow */
+	POLICY_NO_ANSWER = 2, /* the service could not decide (closed without an answer): refuse */
 };
 
 /* A checked answer. Texts are NUL-terminated copies; unset ones are "". */
@@ -55,12 +56,12 @@ struct policy_answer {
 	uint32_t id;
 	enum policy_verdict verdict;
 	bool autostart;
-	char user[POLICY_USER_LEN];		/* "DEFAULT" or a name */
-	char target[POLICY_NAME_LEN + 16];	/* name, dom0, @dispvm:NAME */
-	char target_uuid[POLICY_NAME_LEN + 16];	/* "", uuid:…, @dispvm:uuid:… */
+	char user[POLICY_USER_LEN];             /* "DEFAULT" or a name */
+	char target[POLICY_NAME_LEN + 16];      /* name, dom0, @dispvm:NAME */
+	char target_uuid[POLICY_NAME_LEN + 16]; /* "", uuid:…, @dispvm:uuid:… */
 	char requested_target[POLICY_NAME_LEN + 16];
-	char policy_source[POLICY_NAME_LEN];	/* "" or the claimed source */
-	char service[QREXEC_NAME_MAX];		/* "" or a replacement */
+	char policy_source[POLICY_NAME_LEN]; /* "" or the claimed source */
+	char service[QREXEC_NAME_MAX];       /* "" or a replacement */
 };
 
 /**
@@ -76,11 +77,11 @@ int policy_decode_text(const void *data, size_t len, struct policy_answer *out) 
 /** policy_encode_text() - a verdict as section 9 of the reference: bytes written, -1 if it does not fit.
  *  @just: only result=allow or result=deny. */
 ssize_t policy_encode_text(char *out, size_t max, const struct policy_answer *answer, bool just)
-	MUST_CHECK;
+        MUST_CHECK;
 
 /** policy_encode_question_text() - what a daemon writes to policy.sock; bytes or -1 */
 ssize_t policy_encode_question_text(char *out, size_t max, const struct policy_question *question)
-	MUST_CHECK;
+        MUST_CHECK;
 
 /**
  * policy_question_text_end() - whether a question has ended before the end of its stream
@@ -109,7 +110,7 @@ int policy_decode_question_text(char *data, size_t len, struct policy_question *
  */
 #define POLICY_PACKET_MAX (QREXEC_NAME_MAX + 2048U)
 ssize_t policy_encode_question(void *out, size_t max, const struct policy_question *question)
-	MUST_CHECK;
+        MUST_CHECK;
 /** strings of out point into data */
 int policy_decode_question(const void *data, size_t len, struct policy_question *out) MUST_CHECK;
 ssize_t policy_encode_answer(void *out, size_t max, const struct policy_answer *answer) MUST_CHECK;

@@ -50,7 +50,7 @@ void qrexec_encode_header(uint8_t out[QREXEC_HEADER_LEN], uint32_t type, uint32_
 }
 
 enum qrexec_error qrexec_decode_hello(const struct qrexec_header *header, const uint8_t *body,
-				      uint32_t version_min, uint32_t *ret_version)
+                                      uint32_t version_min, uint32_t *ret_version)
 {
 	uint32_t untrusted_version;
 
@@ -85,14 +85,14 @@ enum qrexec_error qrexec_check_agent_header(const struct qrexec_header *header, 
 			return QREXEC_E_TYPE;
 		/* A name of no bytes at all is a broken sender, not a bad request (QSB-089). */
 		return len > QREXEC_TRIGGER3_LEN && len - QREXEC_TRIGGER3_LEN <= QREXEC_NAME_MAX
-			       ? QREXEC_OK
-			       : QREXEC_E_LENGTH;
+		               ? QREXEC_OK
+		               : QREXEC_E_LENGTH;
 	case QREXEC_TRIGGER_SERVICE4:
 		if (version < 4)
 			return QREXEC_E_TYPE;
 		return len > QREXEC_TRIGGER4_LEN && len - QREXEC_TRIGGER4_LEN <= QREXEC_NAME_MAX
-			       ? QREXEC_OK
-			       : QREXEC_E_LENGTH;
+		               ? QREXEC_OK
+		               : QREXEC_E_LENGTH;
 	case QREXEC_CONNECTION_TERMINATED:
 		return len == QREXEC_EXEC_LEN ? QREXEC_OK : QREXEC_E_LENGTH;
 	default:
@@ -132,13 +132,13 @@ static bool name_framed(const uint8_t *untrusted_name, size_t len)
 }
 
 static enum qrexec_error take_name(struct qrexec_trigger *out, const uint8_t *untrusted_name,
-				   size_t len)
+                                   size_t len)
 {
 	size_t n = 0;
 
 	while (n < len && untrusted_name[n] != 0) {
-		out->name[n] = qrexec_name_char((char)untrusted_name[n]) ? (char)untrusted_name[n]
-									 : '_';
+		out->name[n] =
+		        qrexec_name_char((char)untrusted_name[n]) ? (char)untrusted_name[n] : '_';
 		n++;
 	}
 	if (n == 0 || n >= QREXEC_NAME_MAX || out->name[0] == '+')
@@ -149,7 +149,7 @@ static enum qrexec_error take_name(struct qrexec_trigger *out, const uint8_t *un
 }
 
 enum qrexec_error qrexec_decode_trigger(const struct qrexec_header *header, const uint8_t *body,
-					struct qrexec_trigger *out)
+                                        struct qrexec_trigger *out)
 {
 	struct wire_reader r = wire_reader(body, header->len);
 	const uint8_t *untrusted_source = NULL;
@@ -161,7 +161,7 @@ enum qrexec_error qrexec_decode_trigger(const struct qrexec_header *header, cons
 
 	if (header->type == QREXEC_TRIGGER_SERVICE) {
 		untrusted_name = wire_bytes(&r, 64);
-		name_len = 63;	/* the forced NUL */
+		name_len = 63; /* the forced NUL */
 		target_len = 32;
 		untrusted_target = wire_bytes(&r, target_len);
 		untrusted_ident = wire_bytes(&r, QREXEC_IDENT_LEN);
@@ -175,7 +175,7 @@ enum qrexec_error qrexec_decode_trigger(const struct qrexec_header *header, cons
 	}
 	memset(out->ident, 0, sizeof(out->ident));
 	if (!wire_end(&r) || !untrusted_name || !untrusted_target || !untrusted_ident)
-		return QREXEC_E_NAME;	/* not after qrexec_check_agent_header() */
+		return QREXEC_E_NAME; /* not after qrexec_check_agent_header() */
 	memcpy(out->ident, untrusted_ident, sizeof(out->ident));
 	if (!ident_legal(untrusted_ident))
 		return QREXEC_E_IDENT;
@@ -187,13 +187,13 @@ enum qrexec_error qrexec_decode_trigger(const struct qrexec_header *header, cons
 	out->has_source = untrusted_source != NULL;
 	if (untrusted_source)
 		sanitise_field(out->source, untrusted_source, QREXEC_TARGET_LEN,
-			       qrexec_target_char);
+		               qrexec_target_char);
 	sanitise_field(out->target, untrusted_target, target_len, qrexec_target_char);
 	return take_name(out, untrusted_name, name_len);
 }
 
 enum qrexec_error qrexec_encode_trigger4(uint8_t out[QREXEC_TRIGGER4_LEN], const char *source,
-					 const char *target, const char *ident)
+                                         const char *target, const char *ident)
 {
 	int bad = bytes_copy_text((char *)out, QREXEC_TARGET_LEN, source);
 
@@ -203,7 +203,7 @@ enum qrexec_error qrexec_encode_trigger4(uint8_t out[QREXEC_TRIGGER4_LEN], const
 }
 
 enum qrexec_error qrexec_decode_terminated(const struct qrexec_header *header, const uint8_t *body,
-					   struct qrexec_exec *out)
+                                           struct qrexec_exec *out)
 {
 	struct wire_reader r = wire_reader(body, header->len);
 	uint32_t untrusted_domain = wire_u32(&r);
@@ -218,17 +218,17 @@ enum qrexec_error qrexec_decode_terminated(const struct qrexec_header *header, c
 }
 
 enum qrexec_error qrexec_decode_exec(const struct qrexec_header *header, const uint8_t *body,
-				     struct qrexec_exec *out)
+                                     struct qrexec_exec *out)
 {
 	size_t len = header->len;
 
 	if (len <= QREXEC_EXEC_LEN || len > QREXEC_LOCAL_BODY_MAX || body[len - 1] != 0)
 		return QREXEC_E_LENGTH;
 	*out = (struct qrexec_exec){
-		.domain = le32_get(body),
-		.port = le32_get(body + 4),
-		.command = (const char *)body + QREXEC_EXEC_LEN,
-		.command_len = len - QREXEC_EXEC_LEN,
+	        .domain = le32_get(body),
+	        .port = le32_get(body + 4),
+	        .command = (const char *)body + QREXEC_EXEC_LEN,
+	        .command_len = len - QREXEC_EXEC_LEN,
 	};
 	return QREXEC_OK;
 }

@@ -16,25 +16,25 @@
 
 struct trace_event {
 	uint64_t time_ns;
-	uint64_t call;		/* id as written */
-	uint32_t stage;		/* enum trace_stage; < TRACE_STAGE_MAX */
+	uint64_t call;  /* id as written */
+	uint32_t stage; /* enum trace_stage; < TRACE_STAGE_MAX */
 	uint32_t detail;
 	uint32_t pid;
-	char process[41];	/* NUL-terminated, printable */
-	char text[41];		/* NUL-terminated, printable */
+	char process[41]; /* NUL-terminated, printable */
+	char text[41];    /* NUL-terminated, printable */
 };
 
 struct trace_call {
-	uint64_t id;		/* that of the first event */
-	size_t *events;		/* indices into trace_set.events, in the order of time; owned */
+	uint64_t id;    /* that of the first event */
+	size_t *events; /* indices into trace_set.events, in the order of time; owned */
 	size_t n_events;
-	size_t merged_into;	/* index + 1 of the call that took this one's events; 0: none */
+	size_t merged_into; /* index + 1 of the call that took this one's events; 0: none */
 };
 
 struct trace_set {
-	struct trace_event *events;	/* sorted by time */
+	struct trace_event *events; /* sorted by time */
 	size_t n_events;
-	struct trace_call *calls;	/* in the order of their first events */
+	struct trace_call *calls; /* in the order of their first events */
 	size_t n_calls;
 	size_t n_rings;
 };

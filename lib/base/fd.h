@@ -42,8 +42,8 @@ int fd_set_cloexec(int fd, bool cloexec) MUST_CHECK;
  * Errors: bytes sent, or -1 with errno (EAGAIN: the socket is full, nothing was sent). EINTR is
  *         retried; SIGPIPE is never raised.
  */
-ssize_t fd_send_message(int sock, const void *data, size_t len, const int *fds,
-                        size_t n_fds) MUST_CHECK;
+ssize_t fd_send_message(int sock, const void *data, size_t len, const int *fds, size_t n_fds)
+        MUST_CHECK;
 
 /**
  * fd_recv_message() - one message with descriptors from a Unix socket

@@ -15,35 +15,35 @@
 
 enum trace_stage {
 	TRACE_NONE,
-	TRACE_TRIGGER,		/* slice: request decoded */
-	TRACE_ASK_POLICY,	/* keeper: question sent */
-	TRACE_VERDICT,		/* keeper: answer received; detail = 1 allow, 0 refuse */
-	TRACE_TARGET_START,	/* keeper: asked for the target to be started or created */
-	TRACE_TARGET_CONNECT,	/* keeper: connected to the target's daemon */
-	TRACE_EXEC_SENT,	/* keeper of the target: command given to the slice */
-	TRACE_EXEC_FORWARDED,	/* slice of the target: command written to the agent */
-	TRACE_PORT,		/* keeper: target's answer with the port; detail = port; text = the
+	TRACE_TRIGGER,        /* slice: request decoded */
+	TRACE_ASK_POLICY,     /* keeper: question sent */
+	TRACE_VERDICT,        /* keeper: answer received; detail = 1 allow, 0 refuse */
+	TRACE_TARGET_START,   /* keeper: asked for the target to be started or created */
+	TRACE_TARGET_CONNECT, /* keeper: connected to the target's daemon */
+	TRACE_EXEC_SENT,      /* keeper of the target: command given to the slice */
+	TRACE_EXEC_FORWARDED, /* slice of the target: command written to the agent */
+	TRACE_PORT,           /* keeper: target's answer with the port; detail = port; text = the
 				 * trace_call_id() of the data channel, 16 hex digits */
-	TRACE_CONNECT_SENT,	/* slice: SERVICE_CONNECT written to the agent */
-	TRACE_REFUSED,		/* slice: SERVICE_REFUSED written to the agent */
-	TRACE_SERVICE_SPAWN,	/* service side: process or socket started */
-	TRACE_DATA_OPEN,	/* data channel: HELLO done */
-	TRACE_FIRST_BYTE,	/* service side: first byte of output sent */
-	TRACE_EXIT,		/* service side: exit code sent; detail = code */
-	TRACE_TERMINATED,	/* slice: CONNECTION_TERMINATED received; detail = port */
-	TRACE_POLICY_DECIDED,	/* policy: verdict ready; detail = 1 allow, 2 ask, 0 refuse */
-	TRACE_ASK_SHOWN,	/* policy: prompt sent */
-	TRACE_ASK_ANSWERED,	/* policy: prompt answered */
+	TRACE_CONNECT_SENT,   /* slice: SERVICE_CONNECT written to the agent */
+	TRACE_REFUSED,        /* slice: SERVICE_REFUSED written to the agent */
+	TRACE_SERVICE_SPAWN,  /* service side: process or socket started */
+	TRACE_DATA_OPEN,      /* data channel: HELLO done */
+	TRACE_FIRST_BYTE,     /* service side: first byte of output sent */
+	TRACE_EXIT,           /* service side: exit code sent; detail = code */
+	TRACE_TERMINATED,     /* slice: CONNECTION_TERMINATED received; detail = port */
+	TRACE_POLICY_DECIDED, /* policy: verdict ready; detail = 1 allow, 2 ask, 0 refuse */
+	TRACE_ASK_SHOWN,      /* policy: prompt sent */
+	TRACE_ASK_ANSWERED,   /* policy: prompt answered */
 	TRACE_STAGE_MAX,
 };
 
 /* 64 bytes a record. */
 struct trace_record {
-	uint64_t time_ns;	/* CLOCK_MONOTONIC; 0 while being written */
-	uint64_t call;		/* trace_call_id(): the same for a call in every process */
-	uint32_t stage;		/* enum trace_stage */
+	uint64_t time_ns; /* CLOCK_MONOTONIC; 0 while being written */
+	uint64_t call;    /* trace_call_id(): the same for a call in every process */
+	uint32_t stage;   /* enum trace_stage */
 	uint32_t detail;
-	char text[40];		/* SERVICE+ARG, target …, cut, NUL-padded; sanitised characters only */
+	char text[40]; /* SERVICE+ARG, target …, cut, NUL-padded; sanitised characters only */
 };
 
 /*
@@ -54,12 +54,12 @@ struct trace_record {
 #define TRACE_DIR   "/run/qubes/skerry-trace" /* path_make()d by whoever calls trace_open() */
 #define TRACE_MAGIC "SKTRACE1"
 
-struct trace_head {	/* 64 bytes */
-	char magic[8];		/* TRACE_MAGIC without its NUL */
-	uint64_t next;		/* records written ever; atomic */
-	uint32_t capacity;	/* a power of two */
+struct trace_head {        /* 64 bytes */
+	char magic[8];     /* TRACE_MAGIC without its NUL */
+	uint64_t next;     /* records written ever; atomic */
+	uint32_t capacity; /* a power of two */
 	uint32_t pid;
-	char name[40];		/* as given to trace_open(), NUL-padded */
+	char name[40]; /* as given to trace_open(), NUL-padded */
 };
 
 /**

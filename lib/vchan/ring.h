@@ -95,8 +95,8 @@ struct ring_setup {
 };
 
 /** ring_choose_orders() - the server's choice for the sizes asked for; 0, or -1 with errno EINVAL */
-int ring_choose_orders(size_t read_min, size_t write_min, uint32_t *ret_left,
-                       uint32_t *ret_right) MUST_CHECK;
+int ring_choose_orders(size_t read_min, size_t write_min, uint32_t *ret_left, uint32_t *ret_right)
+        MUST_CHECK;
 
 /** ring_orders_valid() - whether a client may use them: 10 … 20, not the same place in the page,
  *  and the list of grants does not reach into an in-page ring (H1, H2) */
@@ -104,8 +104,8 @@ bool ring_orders_valid(uint32_t left_order, uint32_t right_order);
 
 /** ring_load_orders() - the orders of a page that a server made, loaded once.
  *  Errors: 0, or -1 with errno EPROTO: not valid; nothing else of the page may be used then. */
-int ring_load_orders(const struct ring_page *page, uint32_t *ret_left,
-                     uint32_t *ret_right) MUST_CHECK;
+int ring_load_orders(const struct ring_page *page, uint32_t *ret_left, uint32_t *ret_right)
+        MUST_CHECK;
 
 /** ring_left_offset(), ring_right_offset(), ring_area() - where the rings are if the control page
  *  and the pages of the rings follow each other in memory, and the bytes of all. Orders valid. */

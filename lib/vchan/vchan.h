@@ -85,8 +85,8 @@ struct vchan_handle {
 	uint32_t send_max; /* socket: bytes of its send buffer */
 	uint32_t n_fds;
 };
-int vchan_export(struct vchan *vchan, struct vchan_handle *ret_handle,
-                 int fds[VCHAN_FDS_MAX]) MUST_CHECK;
+int vchan_export(struct vchan *vchan, struct vchan_handle *ret_handle, int fds[VCHAN_FDS_MAX])
+        MUST_CHECK;
 /** vchan_import() - takes the descriptors, on failure too. Errors: 0, or -1 with errno. */
 int vchan_import(const struct vchan_handle *handle, const int fds[VCHAN_FDS_MAX],
                  struct vchan **ret_vchan) MUST_CHECK;

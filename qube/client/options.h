@@ -28,7 +28,7 @@ enum options_outcome {
 };
 
 /** client_options_parse() - the command line; texts are borrowed from argv */
-enum options_outcome client_options_parse(int argc, char **argv,
-                                          struct client_options *out) MUST_CHECK;
+enum options_outcome client_options_parse(int argc, char **argv, struct client_options *out)
+        MUST_CHECK;
 
 #endif

@@ -37,8 +37,8 @@ struct channel {
  * @queue_max:  bytes that may wait for the peer
  * Errors: 0, or -1 with errno.
  */
-int channel_init(struct channel *c, struct loop *loop, int fd, size_t frame_max,
-                 size_t queue_max) MUST_CHECK;
+int channel_init(struct channel *c, struct loop *loop, int fd, size_t frame_max, size_t queue_max)
+        MUST_CHECK;
 void channel_fini(struct channel *c);
 
 /** channel_send() - queue a frame; 0, or -1 with errno ENOBUFS (the peer is behind), EPIPE, ENOMEM.

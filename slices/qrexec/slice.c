@@ -11,7 +11,7 @@
 
 #include "lib/trace/trace.h"
 
-#define SLICE_READS_MAX 16	/* reads of the channel a turn; chosen */
+#define SLICE_READS_MAX 16 /* reads of the channel a turn; chosen */
 
 static uint64_t own_call(const struct slice *s)
 {
@@ -36,7 +36,7 @@ static enum slice_outcome send_up(struct slice *s)
 static enum slice_outcome queue_up(struct slice *s, ssize_t len)
 {
 	if (len < 0)
-		return SLICE_ORPHANED;	/* our own decoder let something through: fail closed */
+		return SLICE_ORPHANED; /* our own decoder let something through: fail closed */
 	s->up_len = (size_t)len;
 	return send_up(s);
 }
@@ -44,7 +44,7 @@ static enum slice_outcome queue_up(struct slice *s, ssize_t len)
 /* Agent bytes: HELLO. */
 
 static enum slice_outcome handle_hello(struct slice *s, const struct qrexec_header *header,
-				       const uint8_t *untrusted_body)
+                                       const uint8_t *untrusted_body)
 {
 	uint8_t reply[QREXEC_HELLO_MESSAGE_LEN];
 	uint32_t version = 0;
@@ -94,7 +94,7 @@ static enum slice_outcome refuse(struct slice *s, const struct qrexec_header *he
 }
 
 static enum slice_outcome handle_trigger(struct slice *s, const struct qrexec_header *header,
-					 const uint8_t *untrusted_body)
+                                         const uint8_t *untrusted_body)
 {
 	enum qrexec_error e = qrexec_decode_trigger(header, untrusted_body, &s->trigger);
 	struct keeper_request request = {0};
@@ -114,7 +114,7 @@ static enum slice_outcome handle_trigger(struct slice *s, const struct qrexec_he
 }
 
 static enum slice_outcome handle_terminated(struct slice *s, const struct qrexec_header *header,
-					    const uint8_t *untrusted_body)
+                                            const uint8_t *untrusted_body)
 {
 	struct keeper_terminated message;
 	struct qrexec_exec exec = {0};
@@ -124,7 +124,7 @@ static enum slice_outcome handle_terminated(struct slice *s, const struct qrexec
 		return SLICE_BROKEN;
 	}
 	trace_point(trace_call_id(s->domain, exec.domain, exec.port), TRACE_TERMINATED, exec.port,
-		    NULL);
+	            NULL);
 	message = (struct keeper_terminated){.domain = exec.domain, .port = exec.port};
 	return queue_up(s, keeper_encode_terminated(s->up, sizeof(s->up), &message));
 }
@@ -159,7 +159,7 @@ static enum slice_outcome check_header(struct slice *s, const struct qrexec_head
 }
 
 static enum slice_outcome handle_message(struct slice *s, const struct qrexec_header *header,
-					 const uint8_t *untrusted_body)
+                                         const uint8_t *untrusted_body)
 {
 	if (s->state == SLICE_HELLO)
 		return handle_hello(s, header, untrusted_body);

@@ -17,7 +17,7 @@
  */
 
 enum slice_state {
-	SLICE_HELLO,	/* the agent's HELLO has not come */
+	SLICE_HELLO, /* the agent's HELLO has not come */
 	SLICE_RUNNING,
 };
 
@@ -27,17 +27,17 @@ enum slice_outcome {
 	SLICE_CLOSED = KEEPER_END_CLOSED,
 	SLICE_BAD_HELLO = KEEPER_END_HELLO,
 	SLICE_BROKEN = KEEPER_END_BROKEN,
-	SLICE_ORPHANED,	/* the keeper is gone or talks nonsense: end at once */
+	SLICE_ORPHANED, /* the keeper is gone or talks nonsense: end at once */
 };
 
 #define SLICE_IN_MAX (QREXEC_HEADER_LEN + QREXEC_BODY_MAX)
 
 struct slice {
-	struct vchan *vchan;	/* owned by the caller */
-	uint32_t domain;	/* the qube's number, for the trace */
+	struct vchan *vchan; /* owned by the caller */
+	uint32_t domain;     /* the qube's number, for the trace */
 	enum slice_state state;
-	uint32_t version;	/* of the protocol: 2 … 4; 0 before HELLO */
-	uint32_t serial;	/* of the last request */
+	uint32_t version; /* of the protocol: 2 … 4; 0 before HELLO */
+	uint32_t serial;  /* of the last request */
 	struct log_limit log_limit;
 
 	/**
@@ -47,16 +47,16 @@ struct slice {
 	int (*send)(void *arg, const void *data, size_t len);
 	void *arg;
 
-	bool in_partial;	/* the agent began a message and has not finished it */
-	size_t in_len;		/* bytes read and not handled */
-	size_t up_len;		/* bytes of up that wait for the keeper; 0: none */
-	size_t down_at;		/* next byte of down for the agent */
-	size_t down_end;	/* down_at == down_end: nothing waits */
+	bool in_partial; /* the agent began a message and has not finished it */
+	size_t in_len;   /* bytes read and not handled */
+	size_t up_len;   /* bytes of up that wait for the keeper; 0: none */
+	size_t down_at;  /* next byte of down for the agent */
+	size_t down_end; /* down_at == down_end: nothing waits */
 	uint64_t down_call;
 	uint32_t down_type;
-	uint8_t in[SLICE_IN_MAX];		/* hostile */
+	uint8_t in[SLICE_IN_MAX]; /* hostile */
 	uint8_t up[KEEPER_REQUEST_LEN + QREXEC_NAME_MAX];
-	uint8_t down[KEEPER_PACKET_MAX];	/* a packet, turned into a message in place */
+	uint8_t down[KEEPER_PACKET_MAX]; /* a packet, turned into a message in place */
 	struct qrexec_trigger trigger;
 };
 
