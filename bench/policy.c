@@ -167,8 +167,7 @@ static int inside(const char *dir, unsigned int qubes, const char *name)
 /* One question over a connection of its own. */
 static void text_ask(const char *path, const struct policy_text_question *text)
 {
-	OWNED_FD
-	int fd = fd_connect_unix(path, SOCK_STREAM);
+	OWNED_FD int fd = fd_connect_unix(path, SOCK_STREAM);
 	char message[512], answer[POLICY_TEXT_MAX];
 	size_t got = 0;
 	ssize_t n;

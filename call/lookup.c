@@ -214,8 +214,7 @@ static int read_settings(int fd, const char *path, struct service_settings *out)
 static int try_config(const char *path, const struct service_command *command,
                       struct service_found *out)
 {
-	OWNED_FD
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	OWNED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
 	(void)command;

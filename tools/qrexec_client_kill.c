@@ -37,8 +37,7 @@ static void read_answer(int sock, const char *name)
 void qubesd_kill(const char *name)
 {
 	const struct timeval limit = {.tv_sec = LIMIT_QUBESD_MS / 1000};
-	OWNED_FD
-	int sock = -1;
+	OWNED_FD int sock = -1;
 	char path[PATH_MAX];
 	char question[512];
 	int len;

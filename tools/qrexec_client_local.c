@@ -30,8 +30,7 @@ int local_program_find(const char *line, const char *remote, struct local_progra
 
 static int start_socket(const struct local_program *local, struct caller_config *config)
 {
-	OWNED_FD
-	int sock = fd_connect_unix(local->found.path, SOCK_STREAM);
+	OWNED_FD int sock = fd_connect_unix(local->found.path, SOCK_STREAM);
 
 	if (sock < 0 || fd_set_blocking(sock, false))
 		return errno;

@@ -55,8 +55,7 @@ static void text_copy(char out[41], const char untrusted_text[40])
 static uint8_t *file_read(const char *dir, const char *name, size_t *ret_len)
 {
 	char path[4096];
-	OWNED_FD
-	int fd = -1;
+	OWNED_FD int fd = -1;
 	struct stat st;
 	uint8_t *data;
 

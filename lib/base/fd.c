@@ -215,10 +215,8 @@ int fd_unix_address(const char *path, struct sockaddr_un *addr, int *ret_dir)
 
 int fd_connect_unix(const char *path, int type)
 {
-	OWNED_FD
-	int dir = -1;
-	OWNED_FD
-	int sock = -1;
+	OWNED_FD int dir = -1;
+	OWNED_FD int sock = -1;
 	struct sockaddr_un addr;
 
 	if (fd_unix_address(path, &addr, &dir))
@@ -235,10 +233,8 @@ int fd_connect_unix(const char *path, int type)
 
 int fd_listen_unix(const char *path, int type, mode_t mode, int backlog)
 {
-	OWNED_FD
-	int dir = -1;
-	OWNED_FD
-	int sock = -1;
+	OWNED_FD int dir = -1;
+	OWNED_FD int sock = -1;
 	struct sockaddr_un addr;
 
 	if (fd_unix_address(path, &addr, &dir))

@@ -65,8 +65,7 @@ static const struct {
 
 static int add_path(int ruleset, const struct confine_path *p, uint64_t handled)
 {
-	OWNED_FD
-	int fd = open(p->path, O_PATH | O_CLOEXEC);
+	OWNED_FD int fd = open(p->path, O_PATH | O_CLOEXEC);
 	struct path_attr attr = {.parent_fd = fd};
 	struct stat st;
 
@@ -82,8 +81,7 @@ static int add_path(int ruleset, const struct confine_path *p, uint64_t handled)
 
 int sandbox_landlock(const struct confine_rights *rights)
 {
-	OWNED_FD
-	int ruleset = -1;
+	OWNED_FD int ruleset = -1;
 	long abi = syscall(LL_CREATE_RULESET, NULL, (size_t)0, LL_VERSION_FLAG);
 
 	if (abi < 1) {

@@ -28,8 +28,7 @@
 
 static int write_file(const char *path, const char *text)
 {
-	OWNED_FD
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	OWNED_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0 && fd_write_all(fd, text, strlen(text)) == 0)
 		return 0;
@@ -70,8 +69,7 @@ static int make_place(const char *path, bool folder)
 {
 	char part[PATH_MAX];
 	size_t len = strlen(path);
-	OWNED_FD
-	int fd = -1;
+	OWNED_FD int fd = -1;
 
 	if (len < 2 || len >= sizeof(part) || path[0] != '/') {
 		errno = EINVAL;
@@ -99,8 +97,8 @@ static int hold_path(const struct confine_path *p)
 	        .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
 	                    (p->write ? 0 : MOUNT_ATTR_RDONLY),
 	};
-	OWNED_FD
-	int tree = open_tree(AT_FDCWD, p->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	OWNED_FD int tree =
+	        open_tree(AT_FDCWD, p->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
 	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)))
 		return -1;

@@ -84,8 +84,7 @@ static int temp_name(char *dst, size_t dst_len, const char *path)
 static int bind_temp(int sock, const char *path, char *temp, size_t temp_len)
 {
 	for (int i = 0; i < TEMP_NAMES; i++) {
-		OWNED_FD
-		int dir = -1;
+		OWNED_FD int dir = -1;
 		struct sockaddr_un addr;
 
 		if (temp_name(temp, temp_len, path) || fd_unix_address(temp, &addr, &dir))
@@ -192,8 +191,7 @@ static bool try_later(int error)
 static int try_connect(struct meet *meet, int *ret_sock)
 {
 	struct stat before, after;
-	OWNED_FD
-	int sock = -1;
+	OWNED_FD int sock = -1;
 
 	*ret_sock = -1;
 	if (stat(meet->path, &before) < 0)

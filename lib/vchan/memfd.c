@@ -80,8 +80,7 @@ static int map_area(struct vchan *vchan, int memfd, uint32_t left_order, uint32_
 
 static int make_memfd(size_t len)
 {
-	OWNED_FD
-	int memfd = memfd_create("vchan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	OWNED_FD int memfd = memfd_create("vchan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (memfd < 0 || ftruncate(memfd, (off_t)len) < 0 || fcntl(memfd, F_ADD_SEALS, SEALS) < 0)
 		return -1;

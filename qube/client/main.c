@@ -126,14 +126,10 @@ static int spawn(char *const *program, int in_fd, int out_fd, pid_t *ret_pid)
  */
 static int start_local(char *const *program, struct local *out, int *ret_status)
 {
-	OWNED_FD
-	int in_ours = -1;
-	OWNED_FD
-	int out_ours = -1;
-	OWNED_FD
-	int in_theirs = -1;
-	OWNED_FD
-	int out_theirs = -1;
+	OWNED_FD int in_ours = -1;
+	OWNED_FD int out_ours = -1;
+	OWNED_FD int in_theirs = -1;
+	OWNED_FD int out_theirs = -1;
 	int pair[2];
 	int error;
 

@@ -249,8 +249,7 @@ static void on_query(void *arg, uint32_t events)
 static int connect_request(const char *path, const char *request, size_t len)
 {
 	char full[PATH_MAX];
-	OWNED_FD
-	int fd = -1;
+	OWNED_FD int fd = -1;
 
 	if (path_make(full, sizeof(full), path, NULL))
 		return -1;
@@ -284,8 +283,7 @@ static void start_query(struct helper *h, uint32_t generation)
 
 static void send_file(struct helper *h, uint32_t generation)
 {
-	OWNED_FD
-	int fd = open(h->file, O_RDONLY | O_CLOEXEC);
+	OWNED_FD int fd = open(h->file, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : 1;
 
 	h->json_len = 0;

@@ -249,8 +249,7 @@ static int read_all(int fd, size_t guess, char **ret_data, size_t *ret_len)
 static int disk_read(void *ctx, const char *path, char **ret_data, size_t *ret_len)
 {
 	struct policy_disk *disk = ctx;
-	OWNED_FD
-	int fd = -1;
+	OWNED_FD int fd = -1;
 	struct stat st;
 
 	if (is_overlay(disk, path) && disk->overlay_data) {

@@ -84,8 +84,7 @@ static int make_parents(char *path, const char *root)
 
 static int write_file(const char *path, const char *data, size_t len)
 {
-	OWNED_FD
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	OWNED_FD int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	return fd < 0 ? -1 : fd_write_all(fd, data, len);
 }
@@ -198,8 +197,7 @@ static int read_one(const char *path, const struct stat *st, int type, struct FT
 {
 	char name[PATH_MAX];
 	char *data;
-	OWNED_FD
-	int fd = -1;
+	OWNED_FD int fd = -1;
 
 	if (type != FTW_F || !S_ISREG(st->st_mode))
 		return 0;

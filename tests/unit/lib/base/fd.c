@@ -61,10 +61,8 @@ static void test_owned_descriptor_is_closed_unless_taken(void **state)
 
 	(void)state;
 	{
-		OWNED_FD
-		int a = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		OWNED_FD
-		int b = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		OWNED_FD int a = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		OWNED_FD int b = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 		seen = a;
 		kept = fd_take(&b);
