@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * qrexec-agent: runs in a qube, starts what dom0 wants started there, and hands the qube's own
+ * requests to dom0. See agent.h for its parts. Source: doc/protocol/qrexec.md, section 11.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/base/paths.h"
+#include "qube/agent/agent.h"
+#include "qube/agent/fork_server.h"
+
+#define EXIT_USAGE     2	/* also of --help; protocol */
+#define AGENT_SOCKET "/var/run/qubes/qrexec-agent"
+
+static void usage(FILE *out)
+{
+	(void)fputs("usage: qrexec-agent [options]\n"
+		    "  -a, --agent-socket=PATH        local socket (default " AGENT_SOCKET ")\n"
+		    "  -s, --fork-server-socket=FMT   fork servers' sockets, %s: the user\n"
+		    "                                 (default " FORK_SERVER_SOCKET ")\n"
+		    "  -S, --no-fork-server           do not use fork servers\n"
+		    "  -V, --version\n"
+		    "  -h, --help\n",
+		    out);
+}
+
+static int parse_options(int argc, char **argv, struct agent *agent)
+{
+	static const struct option options[] = {
+		{"agent-socket", required_argument, NULL, 'a'},
+		{"fork-server-socket", required_argument, NULL, 's'},
+		{"no-fork-server", no_argument, NULL, 'S'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "a:s:SVh", options, NULL)) >= 0) {
+		switch (c) {
+		case 'a':
+			agent->socket_path = optarg;
+			break;
+		case 's':
+			agent->fork_server_format = optarg;
+			break;
+		case 'S':
+			agent->fork_server_format = NULL;
+			break;
+		case 'V':
+			(void)puts("qrexec-agent (Skerry) " SKERRY_VERSION);
+			exit(0);
+		default:
+			usage(c == 'h' ? stdout : stderr);
+			return -1;
+		}
+	}
+	if (optind == argc)
+		return 0;
+	usage(stderr);
+	return -1;
+}
+
+/* Calls that run in this process are finished by a copy of it; the others have workers. */
+static void on_term(void *arg, int signo, pid_t sender)
+{
+	struct agent *agent = arg;
+
+	(void)signo;
+	(void)sender;
+	if (unlink(agent->socket_path) < 0 && errno != ENOENT)
+		LOG_ERRNO("%s", agent->socket_path);
+	if (agent->n_inline == 0 || fork() != 0)
+		loop_stop(agent->loop, 0);
+	else
+		agent->leaving = true;
+}
+
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		LOG_ERRNO("raising the limit of descriptors");
+}
+
+static int start(struct agent *agent)
+{
+	if (pool_new(&agent->pool))
+		return -1;
+	raise_limit();
+	agent->loop = loop_new();
+	if (!agent->loop || loop_signal_add(agent->loop, SIGTERM, on_term, agent) ||
+	    pool_attach(agent->pool, agent->loop) || session_start(agent) || control_start(agent))
+		return -1;
+	return trigger_start(agent);
+}
+
+int main(int argc, char **argv)
+{
+	char socket_path[PATH_MAX];
+	char fork_format[PATH_MAX];
+	struct agent agent = {.socket_path = socket_path, .fork_server_format = fork_format};
+
+	log_init("qrexec-agent");
+	if (path_make(socket_path, sizeof(socket_path), AGENT_SOCKET, NULL) ||
+	    path_make(fork_format, sizeof(fork_format), FORK_SERVER_SOCKET, NULL)) {
+		LOG_ERRNO("the root prefix is too long");
+		return 1;
+	}
+	if (parse_options(argc, argv, &agent))
+		return EXIT_USAGE;
+	if (fd_open_stdio()) {
+		LOG_ERRNO("/dev/null");
+		return 1;
+	}
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (start(&agent)) {
+		LOG_ERRNO("the agent cannot start");
+		return 1;
+	}
+	return loop_run(agent.loop);
+}
