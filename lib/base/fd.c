@@ -279,3 +279,16 @@ void fd_close_from(int first, const int *keep, size_t n_keep)
 	}
 	(void)syscall(SYS_close_range, from, ~0U, 0U);
 }
+
+int fd_open_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= 2);
+	if (fd < 0)
+		return -1;
+	(void)fd_close(fd);
+	return 0;
+}

@@ -82,6 +82,10 @@ int fd_listen_unix(const char *path, int type, mode_t mode, int backlog) MUST_CH
 struct sockaddr_un;
 int fd_unix_address(const char *path, struct sockaddr_un *addr, int *ret_dir) MUST_CHECK;
 
+/** fd_open_stdio() - descriptors 0, 1 and 2 that are not open become /dev/null, so that no other
+ *  descriptor takes their place; 0 or -1 with errno */
+int fd_open_stdio(void) MUST_CHECK;
+
 /** fd_close_from() - close every descriptor from first up, but those of keep[] (sorted or not) */
 void fd_close_from(int first, const int *keep, size_t n_keep);
 

@@ -32,6 +32,7 @@ struct agent {
 	const char *fork_server_format;	/* with one %s; NULL: not used */
 	bool woke_meminfo;
 	size_t n_inline;	/* calls that run in this process */
+	bool leaving;	/* a copy of the agent that only finishes its calls */
 };
 
 /* control.c: the control channel. */
@@ -47,7 +48,11 @@ void control_send_terminated(struct agent *agent, uint32_t domain, uint32_t port
 /** control_ready() - HELLO is done and there is little in the queue: take requests of local users */
 bool control_ready(const struct agent *agent);
 
+/** control_stop() - close the channel for good; messages for dom0 are dropped from now on */
+void control_stop(struct agent *agent);
+
 /* trigger.c: the local socket. */
+
 
 int trigger_start(struct agent *agent) MUST_CHECK;
 /** trigger_connect() - SERVICE_CONNECT from dom0; ident is NUL-terminated */
@@ -57,6 +62,9 @@ void trigger_refuse(struct agent *agent, const char *ident);
 /** trigger_control_changed() - control_ready() may have changed; @lost: the channel closed, nobody
  *  will answer what was asked on it */
 void trigger_control_changed(struct agent *agent, bool lost);
+
+/** trigger_stop() - close the socket and all its clients; nothing is reported */
+void trigger_stop(struct agent *agent);
 
 /* calls.c: services that dom0 wants run. */
 

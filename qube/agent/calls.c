@@ -21,7 +21,7 @@
 #include "qube/agent/fork_server.h"
 #include "qube/agent/user.h"
 
-#define CHANNEL_LIMIT_MS 120000	/* protocol */
+#define CHANNEL_LIMIT_MS 120000 /* protocol */
 
 struct call {
 	struct agent *agent;
@@ -32,18 +32,21 @@ struct call {
 	struct pool_job job;
 	struct session_waiter waiter;
 	struct run *run;
-	struct loop_fd fork_server;	/* the connection's end is the call's */
+	struct loop_fd fork_server; /* the connection's end is the call's */
 };
 
 static void call_over(struct call *call)
 {
+	struct agent *agent = call->agent;
 	int fd = call->fork_server.fd;
 
 	loop_fd_remove(call->agent->loop, &call->fork_server);
 	(void)fd_close(fd);
-	control_send_terminated(call->agent, call->domain, call->port);
+	control_send_terminated(agent, call->domain, call->port);
 	service_command_fini(&call->command);
 	free(call);
+	if (agent->leaving && agent->n_inline == 0)
+		loop_stop(agent->loop, 0);
 }
 
 /* In this process. */
@@ -61,13 +64,13 @@ static int start_run(struct call *call)
 {
 	struct vchan_config channel;
 	struct run_config config = {
-		.just_exec = call->just_exec,
-		.status = call->job.status,
-		.command = &call->command,
-		.found = call->job.has_found ? &call->job.found : NULL,
-		.open_ms = CHANNEL_LIMIT_MS,
-		.done = on_run_done,
-		.arg = call,
+	        .just_exec = call->just_exec,
+	        .status = call->job.status,
+	        .command = &call->command,
+	        .found = call->job.has_found ? &call->job.found : NULL,
+	        .open_ms = CHANNEL_LIMIT_MS,
+	        .done = on_run_done,
+	        .arg = call,
 	};
 	struct vchan *vchan;
 
@@ -77,7 +80,8 @@ static int start_run(struct call *call)
 	channel.port = (int)call->port;
 	channel.read_min = channel.write_min = QREXEC_DATA_MAX;
 	config.trace_call = trace_call_id((uint32_t)channel.own, call->domain, call->port);
-	if (vchan_connect(&channel, &vchan) || run_start(call->agent->loop, vchan, &config, &call->run))
+	if (vchan_connect(&channel, &vchan) ||
+	    run_start(call->agent->loop, vchan, &config, &call->run))
 		return -1;
 	call->agent->n_inline++;
 	return 0;
@@ -120,7 +124,7 @@ static bool try_fork_server(struct call *call)
 	if (!wants_fork_server(call))
 		return false;
 	fd = fork_server_call(call->agent->fork_server_format, call->job.user, call->just_exec,
-			      call->domain, call->port, call->command.command);
+	                      call->domain, call->port, call->command.command);
 	if (fd < 0)
 		return false;
 	if (loop_fd_add(call->agent->loop, &call->fork_server, fd, EPOLLIN, on_fork_server, call)) {
@@ -184,7 +188,7 @@ static void judge(struct call *call, const char *line)
 }
 
 void calls_start(struct agent *agent, bool just_exec, uint32_t domain, uint32_t port,
-		 const char *line)
+                 const char *line)
 {
 	struct call *call = calloc(1, sizeof(*call));
 
@@ -199,8 +203,8 @@ void calls_start(struct agent *agent, bool just_exec, uint32_t domain, uint32_t 
 	call->just_exec = just_exec;
 	call->fork_server = (struct loop_fd)LOOP_FD_EMPTY;
 	judge(call, line);
-	if (!call->job.status && call->command.is_rpc && call->job.found.settings.wait_for_session &&
-	    !call->command.nogui) {
+	if (!call->job.status && call->command.is_rpc &&
+	    call->job.found.settings.wait_for_session && !call->command.nogui) {
 		call->waiter.run = dispatch;
 		call->waiter.arg = call;
 		session_wait(agent, &call->waiter, call->job.user, call->command.source);

@@ -17,11 +17,11 @@
 #include "qube/agent/agent.h"
 #include "qube/agent/notify.h"
 
-#define CONTROL_RING  4096U
-#define HELLO_LIMIT_MS 60000	/* chosen */
-#define MESSAGES_TURN 64	/* messages taken before others get their turn; chosen */
-#define QUEUE_HIGH    (1U << 20)	/* bytes for dom0 above which local users wait; chosen */
-#define RETRY_MS      1000	/* pause after a channel could not be made; chosen */
+#define CONTROL_RING   4096U
+#define HELLO_LIMIT_MS 60000      /* chosen */
+#define MESSAGES_TURN  64         /* messages taken before others get their turn; chosen */
+#define QUEUE_HIGH     (1U << 20) /* bytes for dom0 above which local users wait; chosen */
+#define RETRY_MS       1000       /* pause after a channel could not be made; chosen */
 
 /* A command as long as dom0's client may send, with a longer user name put into it. */
 #define BODY_MAX (QREXEC_LOCAL_BODY_MAX + 256U)
@@ -30,11 +30,12 @@ struct control {
 	struct agent *agent;
 	struct vchan *vchan;
 	struct loop_fd watch;
-	struct loop_timer timer;	/* HELLO limit, or pause before listening again */
+	struct loop_timer timer; /* HELLO limit, or pause before listening again */
 	struct loop_defer again;
 	bool hello_received;
+	bool stopped;
 
-	uint8_t *queue;	/* owned; bytes for dom0 */
+	uint8_t *queue; /* owned; bytes for dom0 */
 	size_t queue_off;
 	size_t queue_len;
 	size_t queue_max;
@@ -89,12 +90,14 @@ static void flush_queue(struct control *c)
 }
 
 void control_send(struct agent *agent, uint32_t type, const void *body, size_t len,
-		  const void *more, size_t more_len)
+                  const void *more, size_t more_len)
 {
 	struct control *c = agent->control;
 	uint8_t header[QREXEC_HEADER_LEN];
 	size_t before = c->queue_len;
 
+	if (c->stopped)
+		return;
 	qrexec_encode_header(header, type, (uint32_t)(len + more_len));
 	if (queue_add(c, header, sizeof(header)) || queue_add(c, body, len) ||
 	    queue_add(c, more, more_len)) {
@@ -164,7 +167,7 @@ static int take_message(struct control *c, const struct qrexec_header *header, u
 		trigger_connect(c->agent, exec.command, exec.domain, exec.port);
 	else
 		calls_start(c->agent, header->type == QREXEC_JUST_EXEC, exec.domain, exec.port,
-			    exec.command);
+		            exec.command);
 	return 0;
 }
 
@@ -316,4 +319,16 @@ int control_start(struct agent *agent)
 	c->watch = (struct loop_fd)LOOP_FD_EMPTY;
 	agent->control = c;
 	return listen_now(c);
+}
+
+void control_stop(struct agent *agent)
+{
+	struct control *c = agent->control;
+
+	c->stopped = true;
+	c->hello_received = false;
+	loop_timer_clear(agent->loop, &c->timer);
+	loop_defer_clear(agent->loop, &c->again);
+	loop_fd_remove(agent->loop, &c->watch);
+	c->vchan = vchan_close(c->vchan);
 }

@@ -28,17 +28,18 @@ int fork_server_path(char *dst, size_t dst_len, const char *format, const char *
 }
 
 int fork_server_call(const char *format, const char *user, bool just_exec, uint32_t domain,
-		     uint32_t port, const char *command)
+                     uint32_t port, const char *command)
 {
 	char path[PATH_MAX];
 	uint8_t header[FORK_SERVER_HEADER];
 	size_t len = strlen(command) + 1;
 	struct iovec parts[] = {
-		{.iov_base = header, .iov_len = sizeof(header)},
-		{.iov_base = (void *)(uintptr_t)command, .iov_len = len},
+	        {.iov_base = header, .iov_len = sizeof(header)},
+	        {.iov_base = (void *)(uintptr_t)command, .iov_len = len},
 	};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = ARRAY_LEN(parts)};
-	OWNED_FD int fd = -1;
+	OWNED_FD
+	int fd = -1;
 
 	if (fork_server_path(path, sizeof(path), format, user))
 		return -1;

@@ -18,14 +18,15 @@
 #include "lib/base/paths.h"
 
 #define MEMINFO_PID_FILE "/var/run/meminfo-writer.pid"
-#define MEMINFO_PID_MAX	 65535	/* protocol */
+#define MEMINFO_PID_MAX  65535 /* protocol */
 
 void notify_ready(void)
 {
 	static const char text[] = "READY=1";
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	OWNED_FD int sock = -1;
+	OWNED_FD
+	int sock = -1;
 	size_t len = path ? strlen(path) : 0;
 	socklen_t addr_len;
 
@@ -41,7 +42,7 @@ void notify_ready(void)
 	addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0 || sendto(sock, text, sizeof(text) - 1, MSG_NOSIGNAL,
-			       (const struct sockaddr *)&addr, addr_len) < 0)
+	                       (const struct sockaddr *)&addr, addr_len) < 0)
 		LOG_ERRNO("telling systemd that we are ready");
 	(void)unsetenv("NOTIFY_SOCKET");
 }
@@ -50,7 +51,8 @@ void notify_meminfo(struct agent *agent)
 {
 	char path[PATH_MAX];
 	char text[16] = "";
-	OWNED_FD int fd = -1;
+	OWNED_FD
+	int fd = -1;
 	char *end;
 	long pid;
 

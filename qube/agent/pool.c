@@ -13,22 +13,22 @@
 #include "lib/base/log.h"
 #include "qube/agent/pool_internal.h"
 
-#define POOL_AHEAD    2	/* idle workers that are kept ready; chosen */
-#define POOL_IDLE_MAX 16	/* idle workers that are kept at most; chosen */
+#define POOL_AHEAD    2  /* idle workers that are kept ready; chosen */
+#define POOL_IDLE_MAX 16 /* idle workers that are kept at most; chosen */
 
 struct worker {
-	struct worker *next;	/* in the list of idle ones */
+	struct worker *next; /* in the list of idle ones */
 	struct pool *pool;
 	int sock;
 	struct loop_fd watch;
-	void (*done)(void *arg);	/* NULL: idle */
+	void (*done)(void *arg); /* NULL: idle */
 	void *arg;
 };
 
 struct pool {
 	struct loop *loop;
-	int spawner;	/* socket to it */
-	struct worker *idle;	/* last used first: its memory is warm */
+	int spawner;         /* socket to it */
+	struct worker *idle; /* last used first: its memory is warm */
 	size_t n_idle;
 	struct loop_defer refill;
 };
@@ -128,12 +128,12 @@ static void on_refill(void *arg)
 }
 
 int pool_run(struct pool *pool, const struct pool_job *job, const char *line,
-	     void (*done)(void *arg), void *arg)
+             void (*done)(void *arg), void *arg)
 {
 	struct worker *worker = pool->idle;
 	struct iovec parts[] = {
-		{.iov_base = (void *)(uintptr_t)job, .iov_len = sizeof(*job)},
-		{.iov_base = (void *)(uintptr_t)line, .iov_len = strlen(line) + 1},
+	        {.iov_base = (void *)(uintptr_t)job, .iov_len = sizeof(*job)},
+	        {.iov_base = (void *)(uintptr_t)line, .iov_len = strlen(line) + 1},
 	};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = ARRAY_LEN(parts)};
 

@@ -18,30 +18,30 @@
 #include "qube/agent/agent.h"
 #include "qube/agent/fork_server.h"
 
-#define EXIT_USAGE     2	/* also of --help; protocol */
+#define EXIT_USAGE   2 /* also of --help; protocol */
 #define AGENT_SOCKET "/var/run/qubes/qrexec-agent"
 
 static void usage(FILE *out)
 {
 	(void)fputs("usage: qrexec-agent [options]\n"
-		    "  -a, --agent-socket=PATH        local socket (default " AGENT_SOCKET ")\n"
-		    "  -s, --fork-server-socket=FMT   fork servers' sockets, %s: the user\n"
-		    "                                 (default " FORK_SERVER_SOCKET ")\n"
-		    "  -S, --no-fork-server           do not use fork servers\n"
-		    "  -V, --version\n"
-		    "  -h, --help\n",
-		    out);
+	            "  -a, --agent-socket=PATH        local socket (default " AGENT_SOCKET ")\n"
+	            "  -s, --fork-server-socket=FMT   fork servers' sockets, %s: the user\n"
+	            "                                 (default " FORK_SERVER_SOCKET ")\n"
+	            "  -S, --no-fork-server           do not use fork servers\n"
+	            "  -V, --version\n"
+	            "  -h, --help\n",
+	            out);
 }
 
 static int parse_options(int argc, char **argv, struct agent *agent)
 {
 	static const struct option options[] = {
-		{"agent-socket", required_argument, NULL, 'a'},
-		{"fork-server-socket", required_argument, NULL, 's'},
-		{"no-fork-server", no_argument, NULL, 'S'},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+	        {"agent-socket", required_argument, NULL, 'a'},
+	        {"fork-server-socket", required_argument, NULL, 's'},
+	        {"no-fork-server", no_argument, NULL, 'S'},
+	        {"version", no_argument, NULL, 'V'},
+	        {"help", no_argument, NULL, 'h'},
+	        {0},
 	};
 	int c;
 
@@ -79,10 +79,13 @@ static void on_term(void *arg, int signo, pid_t sender)
 	(void)sender;
 	if (unlink(agent->socket_path) < 0 && errno != ENOENT)
 		LOG_ERRNO("%s", agent->socket_path);
-	if (agent->n_inline == 0 || fork() != 0)
+	if (agent->n_inline == 0 || fork() != 0) {
 		loop_stop(agent->loop, 0);
-	else
-		agent->leaving = true;
+		return;
+	}
+	agent->leaving = true;
+	control_stop(agent);
+	trigger_stop(agent);
 }
 
 static void raise_limit(void)

@@ -16,8 +16,8 @@
 #include "lib/base/log.h"
 #include "qube/agent/agent.h"
 
-#define WAITERS_MAX 256		/* protocol; more run at once */
-#define SERVICE	    "qubes.WaitForSession"
+#define WAITERS_MAX 256 /* protocol; more run at once */
+#define SERVICE     "qubes.WaitForSession"
 
 struct session {
 	struct agent *agent;
@@ -26,7 +26,7 @@ struct session {
 	size_t n_waiters;
 	struct loop_child child;
 	struct loop_timer limit;
-	int out_fd;	/* held so that the service may write */
+	int out_fd; /* held so that the service may write */
 	bool running;
 };
 
@@ -71,12 +71,12 @@ static int spawn(const char *source, struct spawned *out)
 	char source_copy[256];
 	struct service_found found;
 	struct service_command command = {
-		.nogui = true,
-		.is_rpc = true,
-		.full_name = name,
-		.service = name,
-		.source = source_copy,
-		.n_tokens = 2,
+	        .nogui = true,
+	        .is_rpc = true,
+	        .full_name = name,
+	        .service = name,
+	        .source = source_copy,
+	        .n_tokens = 2,
 	};
 	char *argv[] = {name, NULL};
 	struct spawn_config config = {.path = found.path, .argv = argv, .new_group = true};
@@ -123,7 +123,7 @@ static int begin(struct session *s, const char *user, const char *source)
 }
 
 void session_wait(struct agent *agent, struct session_waiter *waiter, const char *user,
-		  const char *source)
+                  const char *source)
 {
 	struct session *s = agent->session;
 
@@ -149,9 +149,9 @@ int session_start(struct agent *agent)
 	if (!s)
 		return -1;
 	*s = (struct session){
-		.agent = agent,
-		.child = LOOP_CHILD_EMPTY,
-		.out_fd = -1,
+	        .agent = agent,
+	        .child = LOOP_CHILD_EMPTY,
+	        .out_fd = -1,
 	};
 	s->last = &s->first;
 	agent->session = s;

@@ -17,34 +17,34 @@
 #include "lib/base/log.h"
 #include "qube/agent/agent.h"
 
-#define CLIENTS_MAX	4096	/* chosen */
-#define MESSAGE_MS	30000	/* a client that does not finish its message; chosen */
-#define ACCEPT_PAUSE_MS 200	/* after running out of descriptors; chosen */
-#define BUCKETS		1024U
-#define IDENT_OFFSET	128U	/* in the body of TRIGGER_SERVICE4 */
-#define IDENT_PREFIX	"SOCKET"
+#define CLIENTS_MAX     4096  /* chosen */
+#define MESSAGE_MS      30000 /* a client that does not finish its message; chosen */
+#define ACCEPT_PAUSE_MS 200   /* after running out of descriptors; chosen */
+#define BUCKETS         1024U
+#define IDENT_OFFSET    128U /* in the body of TRIGGER_SERVICE4 */
+#define IDENT_PREFIX    "SOCKET"
 
 enum client_state {
-	CLIENT_READING,		/* its message is not complete */
-	CLIENT_ASKED,		/* dom0 has it */
-	CLIENT_CONNECTED,	/* it has its answer; its closing is the end of the call */
+	CLIENT_READING,   /* its message is not complete */
+	CLIENT_ASKED,     /* dom0 has it */
+	CLIENT_CONNECTED, /* it has its answer; its closing is the end of the call */
 };
 
 struct client {
-	struct client *next;	/* all of them */
+	struct client *next; /* all of them */
 	struct client *prev;
-	struct client *next_same;	/* in the bucket of its ident */
+	struct client *next_same; /* in the bucket of its ident */
 	struct agent *agent;
 	enum client_state state;
-	uint32_t ident;		/* never used twice, unlike a descriptor's number */
+	uint32_t ident; /* never used twice, unlike a descriptor's number */
 	int fd;
 	struct loop_fd watch;
 	struct loop_timer deadline;
 	uint8_t header[QREXEC_HEADER_LEN];
-	uint8_t *body;	/* owned; while reading */
+	uint8_t *body; /* owned; while reading */
 	size_t body_len;
-	size_t got;	/* bytes of header and body */
-	uint32_t domain;	/* connected */
+	size_t got;      /* bytes of header and body */
+	uint32_t domain; /* connected */
 	uint32_t port;
 };
 
@@ -53,7 +53,7 @@ struct trigger {
 	int listener;
 	struct loop_fd watch;
 	struct loop_timer pause;
-	struct client clients;	/* list head */
+	struct client clients; /* list head */
 	size_t n_clients;
 	struct client *buckets[BUCKETS];
 	uint32_t last_ident;
@@ -176,7 +176,7 @@ static void read_request(struct client *client)
 			return;
 	}
 	r = fill(client, client->body + (client->got - QREXEC_HEADER_LEN),
-		 QREXEC_HEADER_LEN + client->body_len);
+	         QREXEC_HEADER_LEN + client->body_len);
 	if (r > 0)
 		forward(client);
 }
@@ -276,7 +276,8 @@ static struct client *find(struct agent *agent, const char *ident, bool *ret_lef
 		LOG("an answer from dom0 with a bad ident: %s", ident);
 		return NULL;
 	}
-	for (client = agent->trigger->buckets[number % BUCKETS]; client; client = client->next_same) {
+	for (client = agent->trigger->buckets[number % BUCKETS]; client;
+	     client = client->next_same) {
 		if (client->ident == number && client->state == CLIENT_ASKED)
 			return client;
 	}
@@ -329,7 +330,8 @@ void trigger_control_changed(struct agent *agent, bool lost)
 		if (lost && client->state == CLIENT_ASKED)
 			drop(client);
 		else if (client->state == CLIENT_READING)
-			loop_fd_set(agent->loop, &client->watch, control_ready(agent) ? EPOLLIN : 0);
+			loop_fd_set(agent->loop, &client->watch,
+			            control_ready(agent) ? EPOLLIN : 0);
 		client = next;
 	}
 	if (t)
@@ -355,4 +357,15 @@ int trigger_start(struct agent *agent)
 	}
 	agent->trigger = t;
 	return 0;
+}
+
+void trigger_stop(struct agent *agent)
+{
+	struct trigger *t = agent->trigger;
+
+	while (t->clients.next != &t->clients)
+		drop(t->clients.next);
+	loop_timer_clear(agent->loop, &t->pause);
+	loop_fd_remove(agent->loop, &t->watch);
+	t->listener = fd_close(t->listener);
 }

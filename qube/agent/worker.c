@@ -21,14 +21,14 @@
 #include "qube/agent/pool_internal.h"
 #include "qube/agent/user.h"
 
-#define CHANNEL_LIMIT_MS 120000	/* protocol */
+#define CHANNEL_LIMIT_MS 120000 /* protocol */
 
 struct worker_state {
 	struct loop *loop;
 	int sock;
 	struct loop_fd watch;
 	struct run *run;
-	struct user user;	/* of the call */
+	struct user user; /* of the call */
 	bool agent_gone;
 	union {
 		struct pool_job job;
@@ -64,14 +64,14 @@ static int start(struct worker_state *w, const struct pool_job *job, const char 
 	struct service_command command;
 	struct vchan_config channel;
 	struct run_config config = {
-		.just_exec = job->just_exec,
-		.status = job->status,
-		.command = &command,
-		.found = job->has_found ? &job->found : NULL,
-		.open_ms = CHANNEL_LIMIT_MS,
-		.shell = job->shell[0] ? job->shell : NULL,
-		.done = on_run_done,
-		.arg = w,
+	        .just_exec = job->just_exec,
+	        .status = job->status,
+	        .command = &command,
+	        .found = job->has_found ? &job->found : NULL,
+	        .open_ms = CHANNEL_LIMIT_MS,
+	        .shell = job->shell[0] ? job->shell : NULL,
+	        .done = on_run_done,
+	        .arg = w,
 	};
 	struct vchan *vchan;
 	int r;
@@ -114,7 +114,7 @@ static void on_job(void *arg, uint32_t events)
 	}
 	if (start(w, &w->message.job, w->message.bytes + sizeof(w->message.job))) {
 		LOG_ERRNO("a call to domain %u, port %u cannot begin", w->message.job.domain,
-			  w->message.job.port);
+		          w->message.job.port);
 		report(w);
 	}
 }
