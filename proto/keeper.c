@@ -43,6 +43,7 @@ ssize_t keeper_encode_start(void *out, size_t max, const struct keeper_start *in
 	wire_put_u32(&w, in->is_server);
 	wire_put_u32(&w, in->left_order);
 	wire_put_u32(&w, in->right_order);
+	wire_put_u32(&w, in->send_max);
 	wire_put_u32(&w, in->n_fds);
 	wire_put_u32(&w, in->has_trace);
 	return finish(&w);
@@ -57,6 +58,7 @@ int keeper_decode_start(const void *data, size_t len, struct keeper_start *out)
 	out->is_server = wire_u32(&r);
 	out->left_order = wire_u32(&r);
 	out->right_order = wire_u32(&r);
+	out->send_max = wire_u32(&r);
 	out->n_fds = wire_u32(&r);
 	out->has_trace = wire_u32(&r);
 	if (!wire_end(&r) || out->is_server > 1 || out->has_trace > 1 || out->n_fds == 0 ||

@@ -38,7 +38,7 @@ enum keeper_end {
 /* Bytes; "DEFAULT" may become a longer user name. */
 #define KEEPER_USER_MAX       255U
 #define KEEPER_COMMAND_MAX    (QREXEC_LOCAL_BODY_MAX - QREXEC_EXEC_LEN + KEEPER_USER_MAX)
-#define KEEPER_START_LEN      32U
+#define KEEPER_START_LEN      36U
 #define KEEPER_COMMAND_LEN    28U /* without the command */
 #define KEEPER_REFUSE_LEN     44U
 #define KEEPER_OPEN_LEN       8U
@@ -47,12 +47,13 @@ enum keeper_end {
 #define KEEPER_END_LEN        8U
 #define KEEPER_PACKET_MAX     (KEEPER_COMMAND_LEN + KEEPER_COMMAND_MAX)
 
-struct keeper_start {       /* offsets 4 … 28, u32 each */
+struct keeper_start {       /* offsets 4 … 32, u32 each */
 	uint32_t domain;    /* the qube's number, for the trace */
 	uint32_t transport; /* struct vchan_handle */
 	uint32_t is_server;
 	uint32_t left_order;
 	uint32_t right_order;
+	uint32_t send_max;
 	uint32_t n_fds;     /* of the channel; they come first */
 	uint32_t has_trace; /* 0 or 1: one more descriptor, the trace ring */
 };

@@ -14,7 +14,7 @@ struct disposable {
 	struct disposable *next;
 	struct disposable **place;
 	char *name;
-	int fd;			/* to its daemon; -1: not held */
+	int fd; /* to its daemon; -1: not held */
 	struct loop_fd source;
 	struct qubesd_call *kill;
 };

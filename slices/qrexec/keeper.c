@@ -30,8 +30,8 @@
 #include "slices/qrexec/runner_link.h"
 #include "slices/qrexec/slice_link.h"
 
-#define EXIT_NO_AGENT    3	/* protocol: qubesd tells it from other failures */
-#define RECONNECT_MIN_MS 10	/* chosen */
+#define EXIT_NO_AGENT    3            /* protocol: qubesd tells it from other failures */
+#define RECONNECT_MIN_MS 10           /* chosen */
 #define STABLE_NS        10000000000U /* a connection that lasted this long was good; chosen */
 
 static void start_connection(struct keeper *k);
@@ -291,7 +291,7 @@ static int set_up(struct keeper *k, const struct keeper_options *options)
 	k->log_limit = (struct log_limit)LOG_LIMIT_QUBE;
 	k->log_limit.burst = LIMIT_LOG_BURST;
 	k->vchan_source = k->slice.source = k->local.source = k->runner.source =
-		(struct loop_fd)LOOP_FD_EMPTY;
+	        (struct loop_fd)LOOP_FD_EMPTY;
 	k->slice.child = k->runner.child = (struct loop_child)LOOP_CHILD_EMPTY;
 	k->slice.fd = k->local.fd = k->runner.fd = -1;
 	k->slice.last = &k->slice.first;
@@ -307,7 +307,7 @@ static int set_up(struct keeper *k, const struct keeper_options *options)
 		return -1;
 	if (options->startup_ms > 0)
 		return loop_timer_set(k->loop, &k->start_timer, options->startup_ms, on_start_late,
-				      k);
+		                      k);
 	return 0;
 }
 

@@ -20,22 +20,22 @@
  */
 
 struct keeper_options {
-	int xid;			/* the qube's domid, > 0 */
-	const char *name;		/* the qube's name */
-	const char *user;		/* default user */
+	int xid;          /* the qube's domid, > 0 */
+	const char *name; /* the qube's name */
+	const char *user; /* default user */
 	const char *uuid;
-	char socket_dir[PATH_MAX];	/* absolute */
-	const char *policy_program;	/* NULL: the policy service */
-	uint64_t startup_ms;		/* limit for the agent's channel; 0: none */
-	bool direct;			/* in the foreground */
-	int ready_fd;			/* a byte goes here when ready; -1: none */
+	char socket_dir[PATH_MAX];  /* absolute */
+	const char *policy_program; /* NULL: the policy service */
+	uint64_t startup_ms;        /* limit for the agent's channel; 0: none */
+	bool direct;                /* in the foreground */
+	int ready_fd;               /* a byte goes here when ready; -1: none */
 };
 
 enum keeper_state {
-	KEEPER_CONNECTING,	/* no channel */
-	KEEPER_GREETING,	/* slice runs, HELLO not done */
-	KEEPER_RUNNING,		/* local sockets exist */
-	KEEPER_LEAVING,		/* disposables are being killed */
+	KEEPER_CONNECTING, /* no channel */
+	KEEPER_GREETING,   /* slice runs, HELLO not done */
+	KEEPER_RUNNING,    /* local sockets exist */
+	KEEPER_LEAVING,    /* disposables are being killed */
 };
 
 /* A packet that the slice has not taken yet. */
@@ -47,13 +47,13 @@ struct slice_packet {
 
 /* The running slice; slice_link.c. */
 struct slice_link {
-	int fd;				/* -1: none */
+	int fd; /* -1: none */
 	struct loop_fd source;
 	struct loop_child child;
-	struct slice_packet *first;	/* packets that wait */
+	struct slice_packet *first; /* packets that wait */
 	struct slice_packet **last;
-	size_t waiting;			/* bytes of them */
-	bool ended;			/* KEEPER_END came */
+	size_t waiting; /* bytes of them */
+	bool ended;     /* KEEPER_END came */
 	enum keeper_end end;
 };
 
@@ -65,9 +65,9 @@ struct text_ask;
 
 /* Local connections; local.c. */
 struct local {
-	int fd;				/* -1: not listening */
+	int fd; /* -1: not listening */
 	struct loop_fd source;
-	struct loop_timer again;	/* after a shortage of descriptors */
+	struct loop_timer again; /* after a shortage of descriptors */
 	struct client *clients;
 	unsigned int n_clients;
 };
@@ -76,25 +76,25 @@ struct local {
 struct requests {
 	struct request *slot[LIMIT_PENDING_REQUESTS];
 	uint16_t free_slot[LIMIT_PENDING_REQUESTS];
-	uint32_t turn[LIMIT_PENDING_REQUESTS];	/* makes ids of one slot differ */
-	unsigned int n_touched;			/* slots ever used: slot[n_touched …] is unused */
-	unsigned int n_free;			/* entries of free_slot */
+	uint32_t turn[LIMIT_PENDING_REQUESTS]; /* makes ids of one slot differ */
+	unsigned int n_touched;                /* slots ever used: slot[n_touched …] is unused */
+	unsigned int n_free;                   /* entries of free_slot */
 	unsigned int n;
-	size_t name_bytes;			/* charged: see LIMIT_PENDING_BYTES */
+	size_t name_bytes; /* charged: see LIMIT_PENDING_BYTES */
 };
 
 /* The kept connection to the policy service; policy_link.c. */
 struct policy_link {
-	int fd;				/* -1: none */
+	int fd; /* -1: none */
 	struct loop_fd source;
-	unsigned int n_unsent;		/* questions that wait for room */
-	unsigned int n_programs;	/* policy programs that run */
-	struct loop_defer lost;		/* questions of a lost connection are asked again */
+	unsigned int n_unsent;   /* questions that wait for room */
+	unsigned int n_programs; /* policy programs that run */
+	struct loop_defer lost;  /* questions of a lost connection are asked again */
 };
 
 /* The process that runs services in dom0; runner_link.c. */
 struct runner_link {
-	int fd;				/* -1: none */
+	int fd; /* -1: none */
 	struct loop_fd source;
 	struct loop_child child;
 	unsigned int n_running;
@@ -104,16 +104,16 @@ struct keeper {
 	struct loop *loop;
 	const struct keeper_options *options;
 	enum keeper_state state;
-	int exit_status;		/* once LEAVING */
-	bool was_open;			/* ready was said */
-	bool after_break;		/* the last agent broke the protocol */
-	struct vchan *vchan;		/* while connecting */
+	int exit_status;     /* once LEAVING */
+	bool was_open;       /* ready was said */
+	bool after_break;    /* the last agent broke the protocol */
+	struct vchan *vchan; /* while connecting */
 	struct loop_fd vchan_source;
-	struct loop_timer start_timer;	/* limit for channel and HELLO */
-	struct loop_timer again_timer;	/* pause before the next connection */
-	uint64_t pause_ms;		/* the next pause */
-	uint64_t open_ns;		/* when the connection became open */
-	struct log_limit log_limit;	/* lines that the qube causes */
+	struct loop_timer start_timer; /* limit for channel and HELLO */
+	struct loop_timer again_timer; /* pause before the next connection */
+	uint64_t pause_ms;             /* the next pause */
+	uint64_t open_ns;              /* when the connection became open */
+	struct log_limit log_limit;    /* lines that the qube causes */
 	struct slice_link slice;
 	struct ports ports;
 	struct local local;

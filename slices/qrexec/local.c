@@ -9,21 +9,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/trace/trace.h"
 #include "slices/qrexec/request.h"
 #include "slices/qrexec/slice_link.h"
 
-#define LOCAL_BACKLOG    1024	/* connections not accepted yet; chosen */
-#define LOCAL_ACCEPT_MAX 32	/* accepted a turn; chosen */
-#define LOCAL_AGAIN_MS   50	/* pause when there is no descriptor; chosen */
+#define LOCAL_BACKLOG    1024 /* connections not accepted yet; chosen */
+#define LOCAL_ACCEPT_MAX 32   /* accepted a turn; chosen */
+#define LOCAL_AGAIN_MS   50   /* pause when there is no descriptor; chosen */
 #define LOCAL_IN_MAX     (QREXEC_HELLO_MESSAGE_LEN + QREXEC_HEADER_LEN + QREXEC_LOCAL_BODY_MAX)
 #define LOCAL_REPLY_LEN  (QREXEC_HEADER_LEN + QREXEC_EXEC_LEN)
 
 enum client_state {
-	CLIENT_HELLO,	/* our HELLO is out or goes with the next write; theirs has not come */
+	CLIENT_HELLO, /* our HELLO is out or goes with the next write; theirs has not come */
 	CLIENT_COMMAND,
-	CLIENT_WAITING,	/* the command is complete and waits for a port */
+	CLIENT_WAITING, /* the command is complete and waits for a port */
 	CLIENT_RUNNING,
 };
 
@@ -33,13 +34,13 @@ struct client {
 	struct client **place;
 	int fd;
 	struct loop_fd source;
-	struct loop_timer timer;	/* until the command is complete, and for the port */
+	struct loop_timer timer; /* until the command is complete, and for the port */
 	struct port_wait wait;
 	enum client_state state;
-	bool greeted;			/* our HELLO was sent */
-	uint32_t domain;		/* RUNNING with a port of ours: whose end closes it */
-	uint32_t port;			/* 0: none */
-	uint8_t *in;			/* bytes that wait for more; NULL: none */
+	bool greeted;    /* our HELLO was sent */
+	uint32_t domain; /* RUNNING with a port of ours: whose end closes it */
+	uint32_t port;   /* 0: none */
+	uint8_t *in;     /* bytes that wait for more; NULL: none */
 	size_t in_len;
 };
 
@@ -95,22 +96,21 @@ static int reply(struct client *c, const uint8_t *data, size_t len)
 
 /* "DEFAULT:" becomes the default user; the rest, with its NULs, stays as it is. */
 static int forward(struct client *c, const struct qrexec_header *header,
-		   const struct qrexec_exec *exec, uint32_t port)
+                   const struct qrexec_exec *exec, uint32_t port)
 {
 	static const char keyword[] = "DEFAULT:";
 	static char replaced[KEEPER_COMMAND_MAX];
 	struct keeper *k = c->k;
 	struct keeper_command command = {
-		.type = header->type,
-		.domain = exec->domain,
-		.port = port,
-		.call = trace_call_id((uint32_t)k->options->xid, exec->domain, port),
-		.command = exec->command,
-		.command_len = (uint32_t)exec->command_len,
+	        .type = header->type,
+	        .domain = exec->domain,
+	        .port = port,
+	        .call = trace_call_id((uint32_t)k->options->xid, exec->domain, port),
+	        .command = exec->command,
+	        .command_len = (uint32_t)exec->command_len,
 	};
 
-	if (header->type != QREXEC_SERVICE_CONNECT &&
-	    exec->command_len >= sizeof(keyword) &&
+	if (header->type != QREXEC_SERVICE_CONNECT && exec->command_len >= sizeof(keyword) &&
 	    memcmp(exec->command, keyword, sizeof(keyword) - 1) == 0) {
 		size_t user_len = strlen(k->options->user);
 		size_t rest = exec->command_len - (sizeof(keyword) - 2); /* from the colon */
@@ -125,7 +125,7 @@ static int forward(struct client *c, const struct qrexec_header *header,
 
 /* 1: no port now. */
 static int allocate(struct client *c, const struct qrexec_header *header,
-		    const struct qrexec_exec *exec)
+                    const struct qrexec_exec *exec)
 {
 	struct keeper *k = c->k;
 	uint8_t out[LOCAL_REPLY_LEN];
@@ -146,8 +146,7 @@ static int allocate(struct client *c, const struct qrexec_header *header,
 }
 
 /* 0: done; 1: wait for a port; -1: close. */
-static int handle_command(struct client *c, const struct qrexec_header *header,
-			  const uint8_t *body)
+static int handle_command(struct client *c, const struct qrexec_header *header, const uint8_t *body)
 {
 	struct keeper *k = c->k;
 	struct qrexec_exec exec = {0};
@@ -215,8 +214,8 @@ static int take_message(struct client *c, const uint8_t *data, size_t len, size_
 			return -1;
 		if (len < QREXEC_HELLO_MESSAGE_LEN)
 			return 0;
-		if (qrexec_decode_hello(&header, data + QREXEC_HEADER_LEN,
-					QREXEC_VERSION_LOCAL_MIN, &version))
+		if (qrexec_decode_hello(&header, data + QREXEC_HEADER_LEN, QREXEC_VERSION_LOCAL_MIN,
+		                        &version))
 			return -1;
 		c->state = CLIENT_COMMAND;
 		*ret_used = QREXEC_HELLO_MESSAGE_LEN;
@@ -391,7 +390,7 @@ static void on_listener(void *arg, uint32_t events)
 				LOG_ERRNO("local connections wait");
 				loop_fd_set(k->loop, &k->local.source, 0);
 				if (loop_timer_set(k->loop, &k->local.again, LOCAL_AGAIN_MS,
-						   on_again, k))
+				                   on_again, k))
 					on_again(k);
 			}
 			return;
@@ -422,8 +421,7 @@ static void remove_name(const struct keeper *k, const char *name)
 {
 	char path[PATH_MAX];
 
-	if (keeper_socket_path(k, path, sizeof(path), name) == 0 && unlink(path) &&
-	    errno != ENOENT)
+	if (keeper_socket_path(k, path, sizeof(path), name) == 0 && unlink(path) && errno != ENOENT)
 		LOG_ERRNO("unlink %s", path);
 }
 

@@ -22,8 +22,8 @@
 #include "lib/base/paths.h"
 #include "slices/qrexec/keeper.h"
 
-#define STARTUP_SECONDS 60	/* protocol */
-#define NAME_LEN_MAX    63	/* bytes; what policy can be asked about */
+#define STARTUP_SECONDS 60 /* protocol */
+#define NAME_LEN_MAX    63 /* bytes; what policy can be asked about */
 
 /* What the starting parent exits with; the child's byte says which. */
 enum start_status { START_READY = 0, START_FAILED = 1, START_NO_AGENT = 3 };
@@ -36,16 +36,16 @@ struct start_options {
 static void usage(FILE *out, const char *program)
 {
 	fprintf(out,
-		"usage: %s [options] domainid domain-name [default user]\n"
-		"Options:\n"
-		"  -h, --help                 this text\n"
-		"  -V, --version              the version\n"
-		"  -q, --quiet                no progress while waiting\n"
-		"      --socket-dir=PATH      where the sockets are, default /var/run/qubes\n"
-		"  -p, --policy-program=PATH  ask this program instead of the policy service\n"
-		"  -D, --direct               stay in the foreground, log to standard error\n"
-		"  -u, --uuid=UUID            the qube's UUID (needed)\n",
-		program);
+	        "usage: %s [options] domainid domain-name [default user]\n"
+	        "Options:\n"
+	        "  -h, --help                 this text\n"
+	        "  -V, --version              the version\n"
+	        "  -q, --quiet                no progress while waiting\n"
+	        "      --socket-dir=PATH      where the sockets are, default /var/run/qubes\n"
+	        "  -p, --policy-program=PATH  ask this program instead of the policy service\n"
+	        "  -D, --direct               stay in the foreground, log to standard error\n"
+	        "  -u, --uuid=UUID            the qube's UUID (needed)\n",
+	        program);
 }
 
 /* The text ends up in a path, in a command and in questions to policy. */
@@ -95,14 +95,14 @@ static int parse_domain(const char *text)
 static int read_options(int argc, char **argv, struct keeper_options *o, struct start_options *s)
 {
 	static const struct option longs[] = {
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{"quiet", no_argument, NULL, 'q'},
-		{"socket-dir", required_argument, NULL, 'd'},
-		{"policy-program", required_argument, NULL, 'p'},
-		{"direct", no_argument, NULL, 'D'},
-		{"uuid", required_argument, NULL, 'u'},
-		{NULL, 0, NULL, 0},
+	        {"help", no_argument, NULL, 'h'},
+	        {"version", no_argument, NULL, 'V'},
+	        {"quiet", no_argument, NULL, 'q'},
+	        {"socket-dir", required_argument, NULL, 'd'},
+	        {"policy-program", required_argument, NULL, 'p'},
+	        {"direct", no_argument, NULL, 'D'},
+	        {"uuid", required_argument, NULL, 'u'},
+	        {NULL, 0, NULL, 0},
 	};
 	const char *dir = NULL;
 	int c;
@@ -134,8 +134,8 @@ static int read_options(int argc, char **argv, struct keeper_options *o, struct 
 	}
 	if (argc - optind < 2 || argc - optind > 3)
 		return -1;
-	if (dir ? !realpath(dir, o->socket_dir) :
-		  path_make(o->socket_dir, sizeof(o->socket_dir), "/var/run/qubes", NULL)) {
+	if (dir ? !realpath(dir, o->socket_dir)
+	        : path_make(o->socket_dir, sizeof(o->socket_dir), "/var/run/qubes", NULL)) {
 		fprintf(stderr, "%s: %s\n", dir ? dir : "socket folder", strerror(errno));
 		exit(1);
 	}

@@ -50,13 +50,13 @@ static int link_send(struct request *r)
 	static uint8_t packet[POLICY_PACKET_MAX];
 	struct keeper *k = r->k;
 	struct policy_question question = {
-		.call = r->call,
-		.id = r->id,
-		.flags = r->has_source ? POLICY_HAS_SOURCE : 0,
-		.source = k->options->name,
-		.requested_source = r->source,
-		.target = r->target,
-		.service = r->name,
+	        .call = r->call,
+	        .id = r->id,
+	        .flags = r->has_source ? POLICY_HAS_SOURCE : 0,
+	        .source = k->options->name,
+	        .requested_source = r->source,
+	        .target = r->target,
+	        .service = r->name,
 	};
 	ssize_t len = policy_encode_question(packet, sizeof(packet), &question);
 
@@ -167,7 +167,7 @@ static void ask_program(struct request *r)
 	if (r->source[0] != '\0') {
 		/* The program cannot be told of it, and without it the verdict would be another. */
 		LOG_QUBE(&k->log_limit, "a claimed source (%s) cannot be given to a policy program",
-			 r->source);
+		         r->source);
 		request_verdict(r, NULL);
 		return;
 	}
@@ -229,7 +229,7 @@ void policy_forget(struct request *r)
 		policy_text_cancel(r->text);
 		r->text = NULL;
 	} else if (r->state == REQUEST_QUEUED && r->k->policy.n_unsent > 0 &&
-		   !r->k->options->policy_program) {
+	           !r->k->options->policy_program) {
 		r->k->policy.n_unsent--;
 	}
 }

@@ -19,15 +19,15 @@
 
 struct text_ask {
 	struct keeper *k;
-	struct request *r;	/* NULL: cancelled, only the program is waited for */
+	struct request *r; /* NULL: cancelled, only the program is waited for */
 	int fd;
 	struct loop_fd source;
 	struct loop_child child;
 	bool program;
 	bool exited;
 	bool exited_well;
-	bool ended;		/* the stream */
-	size_t out_at;		/* question: bytes sent */
+	bool ended;    /* the stream */
+	size_t out_at; /* question: bytes sent */
 	size_t out_len;
 	char *out;
 	size_t in_len;
@@ -82,7 +82,7 @@ static void check_finished(struct text_ask *ask)
 static int send_question(struct text_ask *ask)
 {
 	ssize_t n = send(ask->fd, ask->out + ask->out_at, ask->out_len - ask->out_at,
-			 MSG_NOSIGNAL | MSG_DONTWAIT);
+	                 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		return -1;
@@ -136,11 +136,11 @@ static int encode(struct text_ask *ask)
 {
 	struct request *r = ask->r;
 	struct policy_question question = {
-		.flags = r->has_source ? POLICY_HAS_SOURCE : 0,
-		.source = r->k->options->name,
-		.requested_source = r->source,
-		.target = r->target,
-		.service = r->name,
+	        .flags = r->has_source ? POLICY_HAS_SOURCE : 0,
+	        .source = r->k->options->name,
+	        .requested_source = r->source,
+	        .target = r->target,
+	        .service = r->name,
 	};
 	size_t max = strlen(r->name) + 512;
 	ssize_t len;
@@ -169,8 +169,8 @@ int policy_text_ask(struct request *r)
 	ask->fd = fd_connect_unix(path, SOCK_STREAM | SOCK_NONBLOCK);
 	if (ask->fd < 0)
 		LOG_ERRNO("%s: no policy service", path);
-	if (ask->fd < 0 || loop_fd_add(r->k->loop, &ask->source, ask->fd, EPOLLIN | EPOLLOUT,
-				       on_text, ask)) {
+	if (ask->fd < 0 ||
+	    loop_fd_add(r->k->loop, &ask->source, ask->fd, EPOLLIN | EPOLLOUT, on_text, ask)) {
 		ask_free(ask);
 		return -1;
 	}
@@ -198,7 +198,7 @@ NORETURN static void become_program(const struct request *r, int sock)
 {
 	const char *path = r->k->options->policy_program;
 	const char *argv[] = {
-		"qrexec-policy-exec", "--", r->k->options->name, r->target, r->name, NULL};
+	        "qrexec-policy-exec", "--", r->k->options->name, r->target, r->name, NULL};
 
 	keeper_child_reset();
 	if (dup2(sock, 0) < 0 || dup2(sock, 1) < 0)

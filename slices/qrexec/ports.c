@@ -12,8 +12,8 @@ struct port_peer {
 	struct port_peer *next;
 	uint32_t domain;
 	unsigned int n_used;
-	uint64_t last_ms;		/* last release */
-	struct port_wait waiting;	/* head of a ring of those who wait for a port */
+	uint64_t last_ms;         /* last release */
+	struct port_wait waiting; /* head of a ring of those who wait for a port */
 	bool used[QREXEC_PORTS];
 	void *owner[QREXEC_PORTS];
 	uint64_t released_ms[QREXEC_PORTS]; /* 0: never had */
@@ -55,7 +55,8 @@ static void forget_idle(struct ports *ports, uint64_t now_ms)
 	while (*place) {
 		struct port_peer *peer = *place;
 
-		if (peer->n_used == 0 && peer->waiting.next == &peer->waiting && ++n_idle > PORT_PEERS_IDLE &&
+		if (peer->n_used == 0 && peer->waiting.next == &peer->waiting &&
+		    ++n_idle > PORT_PEERS_IDLE &&
 		    now_ms - peer->last_ms > LIMIT_PORT_QUARANTINE_MS) {
 			*place = peer->next;
 			free(peer);
@@ -84,7 +85,7 @@ static struct port_peer *get_peer(struct ports *ports, uint32_t domain, uint64_t
 
 /* Is port a better than port b for this peer? Neither is in use by it. */
 static bool better(const struct ports *ports, const struct port_peer *peer, unsigned int a,
-		   unsigned int b)
+                   unsigned int b)
 {
 	if ((ports->n_users[a] == 0) != (ports->n_users[b] == 0))
 		return ports->n_users[a] == 0;
@@ -92,7 +93,7 @@ static bool better(const struct ports *ports, const struct port_peer *peer, unsi
 }
 
 int ports_take(struct ports *ports, uint32_t domain, uint64_t now_ms, void *owner,
-	       uint32_t *ret_port)
+               uint32_t *ret_port)
 {
 	struct port_peer *peer = get_peer(ports, domain, now_ms);
 	unsigned int first = domain > ports->own ? 1 : 0;
@@ -123,14 +124,14 @@ bool ports_full(const struct ports *ports, uint32_t domain)
 }
 
 int ports_wait(struct ports *ports, uint32_t domain, struct port_wait *w, void (*fn)(void *arg),
-	       void *arg)
+               void *arg)
 {
 	struct port_peer *peer = find_peer(ports, domain);
 
 	if (!peer || peer->n_used == 0)
 		return -1;
 	*w = (struct port_wait){
-		.next = &peer->waiting, .prev = peer->waiting.prev, .fn = fn, .arg = arg};
+	        .next = &peer->waiting, .prev = peer->waiting.prev, .fn = fn, .arg = arg};
 	w->prev->next = w;
 	peer->waiting.prev = w;
 	return 0;
@@ -156,7 +157,7 @@ static void free_port(struct ports *ports, struct port_peer *peer, unsigned int 
 }
 
 static struct port_peer *find_user(const struct ports *ports, uint32_t domain, uint32_t port,
-				   unsigned int *ret_i)
+                                   unsigned int *ret_i)
 {
 	struct port_peer *peer = find_peer(ports, domain);
 
@@ -167,7 +168,7 @@ static struct port_peer *find_user(const struct ports *ports, uint32_t domain, u
 }
 
 bool ports_release(struct ports *ports, uint32_t domain, uint32_t port, uint64_t now_ms,
-		   void **ret_owner)
+                   void **ret_owner)
 {
 	unsigned int i;
 	struct port_peer *peer = find_user(ports, domain, port, &i);

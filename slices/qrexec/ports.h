@@ -19,18 +19,18 @@
  */
 
 struct port_wait {
-	struct port_wait *next;		/* private; NULL: not waiting */
-	struct port_wait *prev;		/* private */
-	void (*fn)(void *arg);		/* a port has become free; takes it with ports_take() */
+	struct port_wait *next; /* private; NULL: not waiting */
+	struct port_wait *prev; /* private */
+	void (*fn)(void *arg);  /* a port has become free; takes it with ports_take() */
 	void *arg;
 };
 
 struct port_peer;
 
 struct ports {
-	uint32_t own;			/* own domid */
+	uint32_t own; /* own domid */
 	struct port_peer *peers;
-	uint16_t n_users[QREXEC_PORTS];	/* peers that use each port now */
+	uint16_t n_users[QREXEC_PORTS]; /* peers that use each port now */
 };
 
 void ports_init(struct ports *ports, uint32_t own);
@@ -43,7 +43,7 @@ void ports_fini(struct ports *ports);
  * Errors: 0; -1: all of this peer's ports are in use, or no memory.
  */
 int ports_take(struct ports *ports, uint32_t domain, uint64_t now_ms, void *owner,
-	       uint32_t *ret_port) MUST_CHECK;
+               uint32_t *ret_port) MUST_CHECK;
 
 /** ports_full() - has this peer all of its ports in use? */
 bool ports_full(const struct ports *ports, uint32_t domain);
@@ -51,7 +51,7 @@ bool ports_full(const struct ports *ports, uint32_t domain);
 /** ports_wait() - call w->fn once, when this peer gives a port back; first come, first served.
  *  Errors: 0; -1: this peer has no port in use, so none can come back. */
 int ports_wait(struct ports *ports, uint32_t domain, struct port_wait *w, void (*fn)(void *arg),
-	       void *arg) MUST_CHECK;
+               void *arg) MUST_CHECK;
 void ports_wait_clear(struct port_wait *w);
 
 /**
@@ -60,7 +60,7 @@ void ports_wait_clear(struct port_wait *w);
  * Returns whether that port was in use for exactly that domain.
  */
 bool ports_release(struct ports *ports, uint32_t domain, uint32_t port, uint64_t now_ms,
-		   void **ret_owner);
+                   void **ret_owner);
 
 /** ports_disown() - the owner is gone, the port stays in use */
 void ports_disown(struct ports *ports, uint32_t domain, uint32_t port);

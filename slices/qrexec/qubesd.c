@@ -11,7 +11,7 @@
 #include "lib/base/paths.h"
 
 #define QUBESD_REQUEST_MAX 512U /* bytes; chosen: method, 64-byte names */
-#define QUBESD_AGAIN_MS    5	/* its queue of connections is full; chosen */
+#define QUBESD_AGAIN_MS    5    /* its queue of connections is full; chosen */
 
 struct qubesd_call {
 	struct keeper *k;
@@ -24,7 +24,7 @@ struct qubesd_call {
 	size_t request_len;
 	size_t reply_len;
 	char request[QUBESD_REQUEST_MAX];
-	char *reply;		/* grows up to QUBESD_REPLY_MAX */
+	char *reply; /* grows up to QUBESD_REPLY_MAX */
 	size_t reply_max;
 };
 
@@ -86,7 +86,7 @@ static void on_reply(void *arg, uint32_t events)
 		return;
 	}
 	n = recv(call->fd, call->reply + call->reply_len, call->reply_max - call->reply_len,
-		 MSG_DONTWAIT);
+	         MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n > 0) {
@@ -135,8 +135,8 @@ static void on_again(void *arg)
 }
 
 int qubesd_start(struct keeper *k, const char *method, const char *dest, const char *payload,
-		 void (*done)(void *arg, const char *reply, size_t len), void *arg,
-		 struct qubesd_call **ret_call)
+                 void (*done)(void *arg, const char *reply, size_t len), void *arg,
+                 struct qubesd_call **ret_call)
 {
 	struct qubesd_call *call = calloc(1, sizeof(*call));
 	bool keyword = dest[0] == '@';
@@ -150,7 +150,7 @@ int qubesd_start(struct keeper *k, const char *method, const char *dest, const c
 	call->done = done;
 	call->arg = arg;
 	n = snprintf(call->request, sizeof(call->request), "%s+ dom0 %s %s%c%s", method,
-		     keyword ? "keyword" : "name", dest + keyword, '\0', payload);
+	             keyword ? "keyword" : "name", dest + keyword, '\0', payload);
 	call->request_len = n < 0 ? 0 : (size_t)n;
 	if (n < 0 || (size_t)n >= sizeof(call->request) ||
 	    loop_timer_set(k->loop, &call->timer, LIMIT_QUBESD_MS, on_late, call) ||

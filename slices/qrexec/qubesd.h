@@ -22,8 +22,8 @@ struct qubesd_call;
  * Errors: 0, or -1 with errno: done will not be called.
  */
 int qubesd_start(struct keeper *k, const char *method, const char *dest, const char *payload,
-		 void (*done)(void *arg, const char *reply, size_t len), void *arg,
-		 struct qubesd_call **ret_call) MUST_CHECK;
+                 void (*done)(void *arg, const char *reply, size_t len), void *arg,
+                 struct qubesd_call **ret_call) MUST_CHECK;
 
 /** qubesd_cancel() - close; NULL is accepted */
 void qubesd_cancel(struct qubesd_call *call);

@@ -86,8 +86,8 @@ void request_refuse(struct request *r, const char *why)
 	struct keeper *k = r->k;
 
 	LOG_QUBE(&k->log_limit, "%s from %s to %s: %s%s", r->name, k->options->name,
-		 r->target[0] ? r->target : "@default", why,
-		 r->answered ? " (a local client had connected it)" : "");
+	         r->target[0] ? r->target : "@default", why,
+	         r->answered ? " (a local client had connected it)" : "");
 	if (!r->answered)
 		slice_link_refuse(k, r->ident, r->call);
 	request_free(r);
@@ -97,12 +97,12 @@ void request_connect(struct request *r, uint32_t domain, uint32_t port)
 {
 	struct keeper *k = r->k;
 	struct keeper_command command = {
-		.type = QREXEC_SERVICE_CONNECT,
-		.domain = domain,
-		.port = port,
-		.call = r->call,
-		.command_len = QREXEC_IDENT_LEN,
-		.command = (const char *)r->ident,
+	        .type = QREXEC_SERVICE_CONNECT,
+	        .domain = domain,
+	        .port = port,
+	        .call = r->call,
+	        .command_len = QREXEC_IDENT_LEN,
+	        .command = (const char *)r->ident,
 	};
 	uint32_t own = (uint32_t)k->options->xid;
 
@@ -110,8 +110,9 @@ void request_connect(struct request *r, uint32_t domain, uint32_t port)
 		LOG_QUBE(&k->log_limit, "%s: connected twice; the second is dropped", r->name);
 	} else {
 		trace_link(r->call,
-			   domain == 0 ? trace_call_id(0, own, port) : trace_call_id(domain, own, port),
-			   port);
+		           domain == 0 ? trace_call_id(0, own, port)
+		                       : trace_call_id(domain, own, port),
+		           port);
 		if (slice_link_command(k, &command)) {
 			request_refuse(r, "the agent does not read");
 			return;
@@ -185,11 +186,11 @@ void request_new(struct keeper *k, const struct keeper_request *message)
 	if (!r) {
 		LOG_QUBE(&k->log_limit, "too many calls wait (%u): refused", k->requests.n);
 		slice_link_refuse(k, message->ident,
-				  trace_own_id((uint32_t)k->options->xid, message->serial));
+		                  trace_own_id((uint32_t)k->options->xid, message->serial));
 		return;
 	}
 	if (loop_timer_set(k->loop, &r->timer, LIMIT_PROMPT_MS + LIMIT_POLICY_MS, on_policy_late,
-			   r)) {
+	                   r)) {
 		request_refuse(r, "no memory");
 		return;
 	}

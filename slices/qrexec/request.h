@@ -13,41 +13,41 @@
 
 enum request_state {
 	REQUEST_NEW,
-	REQUEST_QUEUED,		/* program: too many run; link: the socket is full */
-	REQUEST_LOST,		/* asked on a connection that is lost */
-	REQUEST_POLICY,		/* asked */
-	REQUEST_STARTING,	/* qubesd creates or starts the target */
-	REQUEST_CONNECTING,	/* the target's daemon: command being sent, answer awaited */
-	REQUEST_PORT,		/* dom0 service: waits for a port */
+	REQUEST_QUEUED,     /* program: too many run; link: the socket is full */
+	REQUEST_LOST,       /* asked on a connection that is lost */
+	REQUEST_POLICY,     /* asked */
+	REQUEST_STARTING,   /* qubesd creates or starts the target */
+	REQUEST_CONNECTING, /* the target's daemon: command being sent, answer awaited */
+	REQUEST_PORT,       /* dom0 service: waits for a port */
 };
 
 struct request {
 	struct keeper *k;
-	uint32_t id;			/* slot and turn; the question's id */
+	uint32_t id; /* slot and turn; the question's id */
 	enum request_state state;
-	bool answered;			/* a local client brought the SERVICE_CONNECT */
-	bool asked_again;		/* the policy connection was lost once */
+	bool answered;    /* a local client brought the SERVICE_CONNECT */
+	bool asked_again; /* the policy connection was lost once */
 	bool has_source;
-	uint64_t call;			/* for the trace */
+	uint64_t call; /* for the trace */
 	uint8_t ident[QREXEC_IDENT_LEN];
-	char source[QREXEC_TARGET_LEN];	/* claimed */
+	char source[QREXEC_TARGET_LEN]; /* claimed */
 	char target[QREXEC_TARGET_LEN];
-	char *name;			/* service[+argument]; owned */
-	struct loop_timer timer;	/* limit for the stage */
-	struct text_ask *text;		/* a question in text form; NULL: none */
+	char *name;              /* service[+argument]; owned */
+	struct loop_timer timer; /* limit for the stage */
+	struct text_ask *text;   /* a question in text form; NULL: none */
 
 	/* After allow. */
 	bool autostart;
-	bool started;			/* the target was asked to start */
-	char *dest;			/* qube name or uuid:…; owned */
-	char *command;			/* with the user; owned */
+	bool started;  /* the target was asked to start */
+	char *dest;    /* qube name or uuid:…; owned */
+	char *command; /* with the user; owned */
 	struct qubesd_call *qubesd;
-	struct disposable *disposable;	/* owned until the call is connected */
+	struct disposable *disposable; /* owned until the call is connected */
 	struct port_wait wait;
-	int fd;				/* to the target's daemon */
+	int fd; /* to the target's daemon */
 	struct loop_fd source_fd;
-	struct loop_timer again;	/* to try the connection again */
-	uint8_t *out;			/* bytes not sent; owned */
+	struct loop_timer again; /* to try the connection again */
+	uint8_t *out;            /* bytes not sent; owned */
 	size_t out_len;
 	size_t out_at;
 	uint8_t in[QREXEC_HELLO_MESSAGE_LEN + QREXEC_HEADER_LEN + QREXEC_EXEC_LEN];

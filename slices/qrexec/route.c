@@ -12,14 +12,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/trace/trace.h"
 #include "slices/qrexec/disposable.h"
 #include "slices/qrexec/qubesd.h"
 #include "slices/qrexec/runner_link.h"
 
-#define ROUTE_BUSY_MS   2	/* the daemon's queue of connections is full: again after; chosen */
-#define ROUTE_ABSENT_MS 50	/* its socket is not there yet after a start; chosen */
+#define ROUTE_BUSY_MS   2  /* the daemon's queue of connections is full: again after; chosen */
+#define ROUTE_ABSENT_MS 50 /* its socket is not there yet after a start; chosen */
 
 static const char dom0_uuid[] = "uuid:00000000-0000-0000-0000-000000000000";
 static const char dispvm[] = "@dispvm:";
@@ -94,7 +95,7 @@ static void on_port_late(void *arg)
 }
 
 static void route_dom0(struct request *r, const struct policy_answer *a, const char *service,
-		       const char *source)
+                       const char *source)
 {
 	const char *plus = strchr(service, '+') ? "" : "+";
 	bool keyword = a->requested_target[0] == '@';
@@ -102,7 +103,7 @@ static void route_dom0(struct request *r, const struct policy_answer *a, const c
 	struct ports *ports = &k->ports;
 
 	if (asprintf(&r->command, "QUBESRPC %s%s %s %s %s", service, plus, source,
-		     keyword ? "keyword" : "name", a->requested_target + keyword) < 0) {
+	             keyword ? "keyword" : "name", a->requested_target + keyword) < 0) {
 		r->command = NULL;
 		request_refuse(r, "no memory");
 		return;
@@ -139,7 +140,7 @@ static int check_reply(const struct request *r, uint32_t *ret_domain, uint32_t *
 	if (r->in_len < QREXEC_HELLO_MESSAGE_LEN)
 		return 0;
 	if (qrexec_decode_hello(&header, r->in + QREXEC_HEADER_LEN, QREXEC_VERSION_LOCAL_MIN,
-				&version))
+	                        &version))
 		return -1;
 	if (r->in_len < sizeof(r->in))
 		return 0;
@@ -174,7 +175,7 @@ static void read_reply(struct request *r)
 static int send_out(struct request *r)
 {
 	ssize_t n = send(r->fd, r->out + r->out_at, r->out_len - r->out_at,
-			 MSG_NOSIGNAL | MSG_DONTWAIT);
+	                 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		return -1;
@@ -229,8 +230,8 @@ static int send_command(struct request *r)
 	left = send_out(r);
 	if (left < 0)
 		return -1;
-	return loop_fd_add(r->k->loop, &r->source_fd, r->fd,
-			   left ? EPOLLIN | EPOLLOUT : EPOLLIN, on_target, r);
+	return loop_fd_add(r->k->loop, &r->source_fd, r->fd, left ? EPOLLIN | EPOLLOUT : EPOLLIN,
+	                   on_target, r);
 }
 
 /* Another qube: start and connect. */
@@ -247,7 +248,7 @@ static void on_started(void *arg, const char *reply, size_t len)
 
 	r->qubesd = NULL;
 	if (!reply || !((len >= 2 && memcmp(reply, "0", 2) == 0) ||
-			(len > sizeof(running) && memcmp(reply, running, sizeof(running)) == 0))) {
+	                (len > sizeof(running) && memcmp(reply, running, sizeof(running)) == 0))) {
 		request_refuse(r, "the target could not be started");
 		return;
 	}
@@ -288,8 +289,8 @@ static void connect_failed(struct request *r, int error)
 	else if (absent && r->autostart)
 		start_target(r);
 	else
-		request_refuse(r, absent ? "the target does not run" :
-					   "the target's daemon cannot be reached");
+		request_refuse(r, absent ? "the target does not run"
+		                         : "the target's daemon cannot be reached");
 }
 
 static void connect_target(struct request *r)
@@ -299,7 +300,7 @@ static void connect_target(struct request *r)
 	if (r->state != REQUEST_CONNECTING) {
 		r->state = REQUEST_CONNECTING;
 		if (loop_timer_set(r->k->loop, &r->timer, LIMIT_TARGET_CONNECT_MS, on_target_late,
-				   r)) {
+		                   r)) {
 			request_refuse(r, "no memory");
 			return;
 		}
@@ -371,12 +372,12 @@ static void route_disposable(struct request *r)
 	r->state = REQUEST_STARTING;
 	trace_point(r->call, TRACE_TARGET_START, 0, r->dest);
 	if (qubesd_start(r->k, "admin.vm.CreateDisposable", r->dest, payload, on_created, r,
-			 &r->qubesd))
+	                 &r->qubesd))
 		request_refuse(r, "no disposable could be created");
 }
 
 static void route_qube(struct request *r, const struct policy_answer *a, const char *service,
-		       const char *source)
+                       const char *source)
 {
 	const char *target = a->target_uuid[0] ? a->target_uuid : a->target;
 	bool disposable = strncmp(target, dispvm, sizeof(dispvm) - 1) == 0;
@@ -384,7 +385,7 @@ static void route_qube(struct request *r, const struct policy_answer *a, const c
 	if (disposable)
 		target += sizeof(dispvm) - 1;
 	if (asprintf(&r->command, "%s:QUBESRPC %s%s %s", a->user, service,
-		     strchr(service, '+') ? "" : "+", source) < 0)
+	             strchr(service, '+') ? "" : "+", source) < 0)
 		r->command = NULL;
 	r->dest = strdup(target);
 	r->autostart = a->autostart;
@@ -403,8 +404,7 @@ static void route_qube(struct request *r, const struct policy_answer *a, const c
 void route_call(struct request *r, const struct policy_answer *answer)
 {
 	const char *service = answer->service[0] ? answer->service : r->name;
-	const char *source = answer->policy_source[0] ? answer->policy_source :
-							r->k->options->name;
+	const char *source = answer->policy_source[0] ? answer->policy_source : r->k->options->name;
 
 	if (!answer_legal(answer)) {
 		request_refuse(r, "policy's answer holds an illegal name");

@@ -11,14 +11,14 @@
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
 
-#define RUNNER_FD       3	/* the runner's end of the pair, in the runner */
-#define RUNNER_ENDS_MAX 64	/* ends taken a turn; chosen */
+#define RUNNER_FD       3  /* the runner's end of the pair, in the runner */
+#define RUNNER_ENDS_MAX 64 /* ends taken a turn; chosen */
 
 static const char *const runner_places[] = {
-	"skerry-qrexec-runner",
-	"../libexec/skerry/skerry-qrexec-runner",
-	"../lib/skerry/skerry-qrexec-runner",
-	NULL,
+        "skerry-qrexec-runner",
+        "../libexec/skerry/skerry-qrexec-runner",
+        "../lib/skerry/skerry-qrexec-runner",
+        NULL,
 };
 
 void runner_link_stop(struct keeper *k)
@@ -108,7 +108,7 @@ int runner_link_run(struct keeper *k, uint32_t port, const char *command)
 		return -1;
 	if (k->runner.n_running >= LIMIT_DOM0_SERVICES) {
 		LOG_QUBE(&k->log_limit, "%u dom0 services run for this qube: no more",
-			 k->runner.n_running);
+		         k->runner.n_running);
 		return -1;
 	}
 	if (k->runner.fd < 0 && start_runner(k))

@@ -209,7 +209,9 @@ enum slice_outcome slice_agent(struct slice *s)
 	for (int i = 0; i < SLICE_READS_MAX && outcome == SLICE_ON && can_handle(s); i++) {
 		ssize_t n;
 
-		if (vchan_readable(s->vchan, 1) == 0 && vchan_state(s->vchan) == VCHAN_OPEN)
+		/* The first read is tried at once: we were called because something came. */
+		if (i > 0 && vchan_readable(s->vchan, 1) == 0 &&
+		    vchan_state(s->vchan) == VCHAN_OPEN)
 			break;
 		n = vchan_read(s->vchan, s->in + s->in_len, sizeof(s->in) - s->in_len);
 		if (n < 0) {
@@ -217,8 +219,6 @@ enum slice_outcome slice_agent(struct slice *s)
 				LOG("the agent ended in the middle of a message");
 			return SLICE_CLOSED;
 		}
-		if (n == 0)
-			break;
 		s->in_len += (size_t)n;
 		outcome = handle_messages(s);
 	}

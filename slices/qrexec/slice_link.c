@@ -21,14 +21,14 @@
 #include "lib/trace/trace.h"
 #include "slices/qrexec/request.h"
 
-#define SLICE_FD          3	/* the slice's end of the pair, in the slice */
-#define SLICE_PACKETS_MAX 32	/* packets taken a turn; chosen */
+#define SLICE_FD          3  /* the slice's end of the pair, in the slice */
+#define SLICE_PACKETS_MAX 32 /* packets taken a turn; chosen */
 
 static const char *const slice_places[] = {
-	"skerry-qrexec-slice",
-	"../libexec/skerry/skerry-qrexec-slice",
-	"../lib/skerry/skerry-qrexec-slice",
-	NULL,
+        "skerry-qrexec-slice",
+        "../libexec/skerry/skerry-qrexec-slice",
+        "../lib/skerry/skerry-qrexec-slice",
+        NULL,
 };
 
 static void on_slice(void *arg, uint32_t events);
@@ -248,13 +248,14 @@ NORETURN static void become_slice(const char *path, int sock)
 static int send_start(struct keeper *k, int sock, const struct vchan_handle *handle, int *fds)
 {
 	struct keeper_start start = {
-		.domain = (uint32_t)k->options->xid,
-		.transport = handle->transport,
-		.is_server = handle->is_server,
-		.left_order = handle->left_order,
-		.right_order = handle->right_order,
-		.n_fds = handle->n_fds,
-		.has_trace = trace_fd() >= 0,
+	        .domain = (uint32_t)k->options->xid,
+	        .transport = handle->transport,
+	        .is_server = handle->is_server,
+	        .left_order = handle->left_order,
+	        .right_order = handle->right_order,
+	        .send_max = handle->send_max,
+	        .n_fds = handle->n_fds,
+	        .has_trace = trace_fd() >= 0,
 	};
 	uint8_t packet[KEEPER_START_LEN];
 	ssize_t len = keeper_encode_start(packet, sizeof(packet), &start);

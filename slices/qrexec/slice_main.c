@@ -6,7 +6,9 @@
  * Exit: 0 the agent or the keeper ended, 100 malformed input from the qube, 111 it could not start.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,16 +24,16 @@
 #define KEEPER_FD         3
 #define EXIT_MALFORMED    100
 #define EXIT_AGAIN        111
-#define SLICE_PACKETS_MAX 16	/* packets of the keeper taken a turn; chosen */
+#define SLICE_PACKETS_MAX 16          /* packets of the keeper taken a turn; chosen */
 #define SLICE_MEMORY_MAX  (64U << 20) /* address space, bytes; chosen */
-#define SLICE_BUSY_MS     20	/* a channel that is full while the keeper is busy; chosen */
+#define SLICE_BUSY_MS     20          /* a channel that is full while the keeper is busy; chosen */
 
 struct process {
 	struct loop *loop;
 	struct loop_fd keeper;
 	struct loop_fd channel;
-	struct loop_timer late;		/* the agent's message is not complete */
-	struct loop_timer busy;		/* look again: nothing else would wake us */
+	struct loop_timer late; /* the agent's message is not complete */
+	struct loop_timer busy; /* look again: nothing else would wake us */
 	struct slice slice;
 };
 
@@ -59,8 +61,8 @@ static void finish(struct process *p, enum slice_outcome outcome)
 			outcome = SLICE_ORPHANED;
 	}
 	p->slice.vchan = vchan_close(p->slice.vchan);
-	loop_stop(p->loop, outcome == SLICE_BAD_HELLO || outcome == SLICE_BROKEN ? EXIT_MALFORMED :
-										   0);
+	loop_stop(p->loop,
+	          outcome == SLICE_BAD_HELLO || outcome == SLICE_BROKEN ? EXIT_MALFORMED : 0);
 }
 
 static void on_late(void *arg)
@@ -87,7 +89,7 @@ static void settle(struct process *p, enum slice_outcome outcome)
 		return;
 	}
 	loop_fd_set(p->loop, &p->keeper,
-		    (slice_can_take(s) ? EPOLLIN : 0U) | (s->up_len > 0 ? EPOLLOUT : 0U));
+	            (slice_can_take(s) ? EPOLLIN : 0U) | (s->up_len > 0 ? EPOLLOUT : 0U));
 	/*
 	 * While a message is stuck, bytes of the agent stay unread and its descriptor stays
 	 * ready: it is not watched then, but looked at again after a moment.
@@ -95,13 +97,12 @@ static void settle(struct process *p, enum slice_outcome outcome)
 	loop_fd_set(p->loop, &p->channel, stuck ? 0U : EPOLLIN);
 	if (!stuck)
 		loop_timer_clear(p->loop, &p->busy);
-	else if (p->busy.index == 0 &&
-		 loop_timer_set(p->loop, &p->busy, SLICE_BUSY_MS, on_busy, p))
+	else if (p->busy.index == 0 && loop_timer_set(p->loop, &p->busy, SLICE_BUSY_MS, on_busy, p))
 		finish(p, SLICE_ORPHANED);
 	if (!s->in_partial)
 		loop_timer_clear(p->loop, &p->late);
 	else if (p->late.index == 0 &&
-		 loop_timer_set(p->loop, &p->late, LIMIT_AGENT_MESSAGE_MS, on_late, p))
+	         loop_timer_set(p->loop, &p->late, LIMIT_AGENT_MESSAGE_MS, on_late, p))
 		finish(p, SLICE_ORPHANED);
 }
 
@@ -148,11 +149,12 @@ static int receive_channel(struct slice *s)
 	    n_fds != start.n_fds + start.has_trace)
 		return -1;
 	handle = (struct vchan_handle){
-		.transport = start.transport,
-		.is_server = start.is_server,
-		.left_order = start.left_order,
-		.right_order = start.right_order,
-		.n_fds = start.n_fds,
+	        .transport = start.transport,
+	        .is_server = start.is_server,
+	        .left_order = start.left_order,
+	        .right_order = start.right_order,
+	        .send_max = start.send_max,
+	        .n_fds = start.n_fds,
 	};
 	s->domain = start.domain;
 	if (start.has_trace)
@@ -164,19 +166,27 @@ static int receive_channel(struct slice *s)
 static int confine_slice(void)
 {
 	static const struct confine_call calls[] = {
-		CONFINE_COMMON_CALLS,
-		{.name = "recvfrom", .reason = "keeper, channel"},
-		{.name = "sendto", .reason = "keeper, channel"},
-		{.name = "recvmsg", .reason = "channel"},
-		{.name = "sendmsg", .reason = "channel"},
+	        CONFINE_CALLS_BASE,
+	        CONFINE_CALLS_LOOP,
+	        {"recvfrom", "keeper; channel of the socket transport"},
+	        {"sendto", "keeper; channel of the socket transport"},
+	        {"sendmsg", "channel of the socket transport"},
+	        {"ioctl",
+	         "how much waits in a socket",
+	         1,
+	         {{.arg = 1, .mask = ~0ULL, .value = SIOCINQ}}},
+	        {"ioctl",
+	         "how much waits in a socket",
+	         1,
+	         {{.arg = 1, .mask = ~0ULL, .value = SIOCOUTQ}}},
 	};
 	static const struct confine_rights rights = {
-		.name = "skerry-qrexec-slice",
-		.calls = calls,
-		.n_calls = ARRAY_LEN(calls),
-		.memory_max = SLICE_MEMORY_MAX,
-		.required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS,
-		.wanted = CONFINE_LANDLOCK | CONFINE_NAMESPACES,
+	        .name = "skerry-qrexec-slice",
+	        .calls = calls,
+	        .n_calls = ARRAY_LEN(calls),
+	        .memory_max = SLICE_MEMORY_MAX,
+	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS,
+	        .wanted = CONFINE_LANDLOCK | CONFINE_NAMESPACES,
 	};
 
 	return confine(&rights);
