@@ -18,6 +18,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -212,9 +213,29 @@ static void step(struct vchan *vchan)
 			receive_hello(vchan);
 		return;
 	}
-	if (!vchan->memfd.dead)
-		drain_doorbell(vchan);
+	drain_doorbell(vchan);
 	take_state(vchan);
+}
+
+static void refresh(struct vchan *vchan)
+{
+	struct pollfd look = {.fd = vchan->sock, .events = POLLRDHUP};
+
+	if (!vchan->memfd.map)
+		return;
+	if (!vchan->memfd.dead && poll(&look, 1, 0) > 0)
+		vchan->memfd.dead = true;
+	take_state(vchan);
+}
+
+/* The client's first event is still to come, and stays until it is taken. */
+static void poke(struct vchan *vchan)
+{
+}
+
+static size_t ring_size(const struct vchan *vchan, bool rx)
+{
+	return rx ? vchan->memfd.ring.rx.size : vchan->memfd.ring.tx.size;
 }
 
 /* The first byte ends the time in which the channel can be handed on, and with it the memfd. */
@@ -404,6 +425,9 @@ const struct transport_ops transport_memfd = {
         .prepare = prepare,
         .attach = attach,
         .step = step,
+        .refresh = refresh,
+        .poke = poke,
+        .ring_size = ring_size,
         .readable = readable,
         .writable = writable,
         .read = memfd_read,

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -147,6 +148,25 @@ static void step(struct vchan *vchan)
 		if (vchan_watch(vchan, EPOLL_CTL_MOD, EVENTS_ALWAYS))
 			vchan_end(vchan, "cannot watch the connection");
 	}
+}
+
+static void refresh(struct vchan *vchan)
+{
+	struct pollfd look = {.fd = vchan->sock, .events = POLLRDHUP};
+
+	if (poll(&look, 1, 0) > 0)
+		vchan_end(vchan, "peer closed");
+}
+
+static void poke(struct vchan *vchan)
+{
+	if (arm_out(vchan))
+		vchan_end(vchan, "cannot watch the connection");
+}
+
+static size_t ring_size(const struct vchan *vchan, bool rx)
+{
+	return 0;
 }
 
 static size_t readable(struct vchan *vchan, size_t wanted)
@@ -407,6 +427,9 @@ const struct transport_ops transport_socket = {
         .prepare = prepare,
         .attach = attach,
         .step = step,
+        .refresh = refresh,
+        .poke = poke,
+        .ring_size = ring_size,
         .readable = readable,
         .writable = writable,
         .read = socket_read,

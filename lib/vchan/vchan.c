@@ -12,6 +12,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
+#include "lib/vchan/vchan_extra.h"
 #include "lib/vchan/vchan_internal.h"
 
 #define DEFAULT_DIR "/var/run/vchan"
@@ -350,4 +351,31 @@ ssize_t vchan_from_pipe(struct vchan *vchan, int pipe, size_t len, bool *ret_blo
 	if (vchan->sock < 0 && !early(vchan))
 		return not_connected(vchan);
 	return len > 0 ? vchan->ops->from_pipe(vchan, pipe, len, ret_blocked) : 0;
+}
+
+void vchan_refresh(struct vchan *vchan)
+{
+	if (vchan->sock >= 0 && vchan->state != VCHAN_CLOSED)
+		vchan->ops->refresh(vchan);
+}
+
+void vchan_poke(struct vchan *vchan)
+{
+	if (vchan->sock >= 0)
+		vchan->ops->poke(vchan);
+}
+
+int vchan_listener(const struct vchan *vchan)
+{
+	return vchan->meet ? meet_listener(vchan->meet) : -1;
+}
+
+bool vchan_connected(const struct vchan *vchan)
+{
+	return vchan->sock >= 0;
+}
+
+size_t vchan_ring_size(const struct vchan *vchan, bool rx)
+{
+	return vchan->ops->ring_size(vchan, rx);
 }

@@ -24,6 +24,10 @@ struct transport_ops {
 	/* vchan->sock has just been connected and is not watched yet. 0, or -1 with errno. */
 	int (*attach)(struct vchan *vchan, bool at_once);
 	void (*step)(struct vchan *vchan);
+	/* Look at the state without taking an event; make the descriptor readable once more. */
+	void (*refresh)(struct vchan *vchan);
+	void (*poke)(struct vchan *vchan);
+	size_t (*ring_size)(const struct vchan *vchan, bool rx);
 	size_t (*readable)(struct vchan *vchan, size_t wanted);
 	size_t (*writable)(struct vchan *vchan, size_t wanted);
 	ssize_t (*read)(struct vchan *vchan, void *buf, size_t len);
