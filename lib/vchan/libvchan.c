@@ -390,7 +390,8 @@ PUBLIC int libvchan_data_ready(libvchan_t *ctrl)
 	if (ctrl->unfinished)
 		return 0;
 	(void)pthread_mutex_lock(&ctrl->lock);
-	n = MIN(vchan_readable(ctrl->vchan, SIZE_MAX), most(ctrl, true));
+	n = vchan_readable(ctrl->vchan, SIZE_MAX);
+	n = MIN(n, most(ctrl, true));
 	(void)pthread_mutex_unlock(&ctrl->lock);
 	return (int)n;
 }
@@ -402,7 +403,8 @@ PUBLIC int libvchan_buffer_space(libvchan_t *ctrl)
 	if (ctrl->unfinished)
 		return 0;
 	(void)pthread_mutex_lock(&ctrl->lock);
-	n = MIN(vchan_writable(ctrl->vchan, most(ctrl, false)), most(ctrl, false));
+	n = vchan_writable(ctrl->vchan, most(ctrl, false));
+	n = MIN(n, most(ctrl, false));
 	(void)pthread_mutex_unlock(&ctrl->lock);
 	return (int)n;
 }

@@ -273,7 +273,8 @@ ssize_t ring_tx_spans(struct ring_pair *ring, size_t len, struct iovec spans[2])
 	size_t n;
 
 	if (ring_update(ring) != RING_CLOSED) {
-		n = MIN(ring_writable(ring, len), len);
+		n = ring_writable(ring, len);
+		n = MIN(n, len);
 		if (!ring->broken) {
 			make_spans(&ring->tx, (uint32_t)n, spans);
 			return (ssize_t)n;
