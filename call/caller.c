@@ -175,6 +175,7 @@ struct caller *caller_free(struct caller *caller)
 int caller_fix_stdio(void)
 {
 	struct pollfd fds[] = {{.fd = 0}, {.fd = 1}, {.fd = 2}};
+	int fd;
 
 	if (poll(fds, ARRAY_LEN(fds), 0) < 0)
 		return -1;
@@ -182,7 +183,8 @@ int caller_fix_stdio(void)
 		if (!(fds[i].revents & POLLNVAL))
 			continue;
 		/* open() gives the lowest free number, and the lower ones are taken by now. */
-		if (open("/dev/null", O_RDWR) < 0)
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (fd < 0 || fd_set_cloexec(fd, false))
 			return -1;
 	}
 	return 0;

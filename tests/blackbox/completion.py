@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The bash completions: what is offered where. If this failed, Tab would offer what does not work."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import *  # noqa: E402,F403
+
+
+def complete(t, command, *words):
+    """What Tab offers after these words, the last of which is being typed."""
+    script = ('source "$1"; function=$2; shift 2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+              '"$function"; printf "%s\\n" "${COMPREPLY[@]}"')
+    shell = t.start("/bin/bash", "-c", script, "bash",
+                    os.path.join(SOURCE, "tools/completion", command),
+                    "_" + command.replace("-", "_"), command, *words)
+    equal(shell.wait(), 0)
+    equal(shell.stderr, b"")
+    return shell.stdout.decode().split()
+
+
+def needs_bash():
+    return None if os.path.exists("/bin/bash") else "no bash"
+
+
+@case("completion: qrexec-client-vm", needs_bash())
+def _(t):
+    check("--prefix-data=" in complete(t, "qrexec-client-vm", "--p"), "options")
+    equal(complete(t, "qrexec-client-vm", "@d"), ["@default", "@dispvm"])
+    equal(complete(t, "qrexec-client-vm", "-t", "@a"), ["@adminvm"])
+    equal(complete(t, "qrexec-client-vm", "-p", "@a"), [])
+    equal(complete(t, "qrexec-client-vm", "vault", ""), [])
+    check("cat" in complete(t, "qrexec-client-vm", "vault", "svc", "ca"), "local programs")
+    t.file("some-file")
+    equal(complete(t, "qrexec-client-vm", "vault", "svc", "cat", t.path("some")),
+          [t.path("some-file")])
+
+
+@case("completion: every option that is offered exists", needs_bash())
+def _(t):
+    for command in ("qrexec-client-vm", "qrexec-client"):
+        helped = t.start(command, "--help")
+        equal(helped.wait(), 0)
+        for option in complete(t, command, "-"):
+            check(option.rstrip("=").encode() in helped.stdout, f"{command} {option}")
+
+
+@case("completion: qrexec-client offers the qubes that have a daemon", needs_bash())
+def _(t):
+    folder = os.path.join(t.root, "var/run/qubes")
+    for name in ("1", "vault", "work", "uuid:0", "a b$(x)"):
+        with open(os.path.join(folder, "qrexec." + name), "wb"):
+            pass
+    equal(sorted(complete(t, "qrexec-client", "-d", "")),
+          ["1", "@adminvm", "dom0", "vault", "work"])
+    equal(complete(t, "qrexec-client", "-d", "va"), ["vault"])
+    equal(complete(t, "qrexec-client", "-d", "vault", "DEF"), ["DEFAULT:QUBESRPC"])
+    t.file("other/qrexec.else")
+    equal(complete(t, "qrexec-client", "--socket-dir", "=", t.path("other"), "-d", "e"), ["else"])
+
+
+if __name__ == "__main__":
+    main()
