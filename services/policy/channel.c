@@ -36,6 +36,7 @@ static void channel_end(struct channel *c)
 	if (c->fd < 0)
 		return;
 	loop_fd_remove(c->loop, &c->source);
+	loop_defer_clear(c->loop, &c->later);
 	c->fd = fd_close(c->fd);
 	if (c->on_close)
 		c->on_close(c->arg);
@@ -112,6 +113,11 @@ void channel_flush(struct channel *c)
 		loop_fd_set(c->loop, &c->source, EPOLLIN | (c->out_len ? EPOLLOUT : 0U));
 }
 
+static void flush_later(void *arg)
+{
+	channel_flush(arg);
+}
+
 static void on_ready(void *arg, uint32_t events)
 {
 	struct channel *c = arg;
@@ -165,6 +171,8 @@ int channel_send(struct channel *c, const void *data, size_t len)
 	memcpy(c->out + c->out_len, head, HEAD);
 	memcpy(c->out + c->out_len + HEAD, data, len);
 	c->out_len += HEAD + len;
-	loop_fd_set(c->loop, &c->source, EPOLLIN | EPOLLOUT);
+	/* Behind a full socket EPOLLOUT is watched already. */
+	if (!(c->source.events & EPOLLOUT))
+		loop_defer_set(c->loop, &c->later, flush_later, c);
 	return 0;
 }

@@ -18,7 +18,8 @@
 struct channel {
 	struct loop *loop;
 	struct loop_fd source;
-	int fd; /* owned; -1 once closed */
+	struct loop_defer later; /* write what waits, at the end of the turn */
+	int fd;                  /* owned; -1 once closed */
 	size_t frame_max;
 	size_t queue_max;
 	uint8_t *in;

@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 from harness import *
-from system import Qube, facts
+from system import Qube
 from two_qubes import done, popen_call, start
 
 CALLS = int(os.environ.get("SKERRY_SOAK", "2000"))
@@ -83,10 +83,8 @@ def chaos(t, transport):
     sut.qubes["vmc"] = Qube("vmc", 3)
     sut._folders()
     sut.service("vmc", "test.Cat", "#!/bin/sh\nexec cat\n")
-    sut.qubesd.describe(facts(sut.qubes.values()))
-    sut.policy.terminate()
-    sut.policy.wait()
-    sut.start_policy()
+    sut.describe()
+    wait_for(lambda: sut.call(None, "vma", "DEFAULT:QUBESRPC test.Cat dom0").returncode == 0, "start")
     stop = threading.Event()
     deaths = []
 

@@ -18,7 +18,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -63,44 +62,6 @@ def facts(qubes, more=0):
     return {"domains": domains}
 
 
-class Qubesd:
-    """A stand-in for the admin service: answers internal.GetSystemInfo, refuses all else."""
-
-    def __init__(self, path, description):
-        self.describe(description)
-        self.asked = []
-        if os.path.exists(path):
-            os.unlink(path)
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.bind(path)
-        os.chmod(path, 0o666)
-        self.sock.listen(64)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def describe(self, description):
-        self.answer = b"0\0" + json.dumps(description).encode()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self.sock.accept()
-            except OSError:
-                return
-            with connection:
-                data = b""
-                while part := connection.recv(4096):
-                    data += part
-                self.asked.append(data)
-                try:
-                    connection.sendall(self.answer if data.startswith(b"internal.GetSystemInfo")
-                                       else b"2\0QubesException\0\0not here\0")
-                except OSError:
-                    pass
-
-    def close(self):
-        self.sock.close()
-
-
 class System:
     def __init__(self, root, build, qubes, policy, transport="socket", trace=False, more_domains=0,
                  wrap=None, direct=True):
@@ -109,7 +70,7 @@ class System:
         self.qubes = {qube.name: qube for qube in qubes}
         self.policy_text, self.trace, self.more_domains = policy, trace, more_domains
         self.wrap, self.direct = wrap, direct
-        self.policy = self.qubesd = None
+        self.policy = self.facts = None
         self.started = []
         self.account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         self._folders()
@@ -206,12 +167,15 @@ class System:
             return process
         return subprocess.Popen(argv, env=env or self.env(qube), **more)
 
+    def describe(self):
+        """The facts, as they are now; a policy service that runs takes them in by itself."""
+        self.facts = self.write("run/qubes/system-info.json", json.dumps(
+            facts(self.qubes.values(), self.more_domains)))
+
     def start_policy(self):
-        description = facts(self.qubes.values(), self.more_domains)
-        if not self.qubesd:
-            self.qubesd = Qubesd(self.path("run/qubesd.internal.sock"), description)
-            self._own(self.path("run/qubesd.internal.sock"))
-        self.policy = self.popen([self.program("skerry-policy")], log="policy.log")
+        self.describe()
+        self.policy = self.popen([self.program("skerry-policy"), "--system-info", self.facts],
+                                 log="policy.log")
         self._until(lambda: self._listens("run/qubes/policy.sock"), self.policy, "policy")
 
     def start_agent(self, name):
@@ -289,5 +253,3 @@ class System:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self.qubesd:
-            self.qubesd.close()
