@@ -71,6 +71,24 @@ static char *expand(const struct vector *v, const char *text, size_t len, size_t
 	return out;
 }
 
+size_t tree_bytes(const struct vector *v, struct json_object *content, char *out, size_t max)
+{
+	struct json_object *value;
+	char *text;
+	size_t len;
+
+	if (json_object_is_type(content, json_type_object) &&
+	    json_object_object_get_ex(content, "b64", &value) &&
+	    strlen(json_object_get_string(value)) < max)
+		return base64_decode(json_object_get_string(value), out);
+	text = expand(v, json_object_get_string(content),
+	              (size_t)json_object_get_string_len(content), &len);
+	len = text ? MIN(len, max) : 0;
+	memcpy(out, text ? text : "", len);
+	free(text);
+	return len;
+}
+
 static int make_parents(char *path, const char *root)
 {
 	for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {

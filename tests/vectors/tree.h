@@ -8,6 +8,9 @@
 int tree_make(struct vector *v) MUST_CHECK;
 void tree_remove(struct vector *v);
 
+/** tree_bytes() - a text or {"b64"} as bytes; how many */
+size_t tree_bytes(const struct vector *v, struct json_object *content, char *out, size_t max);
+
 /** tree_read() - every regular file below one of the three as {logical path: text} (given) */
 struct json_object *tree_read(const struct vector *v);
 
