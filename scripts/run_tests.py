@@ -145,7 +145,7 @@ class Ground:
 
 def run_program(test, ground):
     proc = subprocess.Popen(ground.command(test["cmd"]), env=ground.environment(test["env"]),
-                            cwd=test["workdir"] or ground.tmp, stdin=subprocess.DEVNULL,
+                            cwd=(test["workdir"] or ground.tmp).replace(TOP, ground.top), stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     late = False
     try:
@@ -194,6 +194,7 @@ def tests_of(tree, tier, text):
     for test in json.loads(data):
         suites = [s.split(":")[-1] for s in test["suite"]]
         if tier in suites and text in test["name"]:
+            test["workdir"] = test["workdir"] or os.path.join(TOP, "build", tree)
             yield test
 
 
