@@ -268,8 +268,10 @@ void fd_close_from(int first, const int *keep, size_t n_keep)
 	unsigned int from = (unsigned int)first;
 
 	CHECK(n_keep <= ARRAY_LEN(sorted));
-	memcpy(sorted, keep, n_keep * sizeof(int));
-	qsort(sorted, n_keep, sizeof(int), compare_int);
+	if (n_keep > 0) {
+		memcpy(sorted, keep, n_keep * sizeof(int));
+		qsort(sorted, n_keep, sizeof(int), compare_int);
+	}
 	for (size_t i = 0; i < n_keep; i++) {
 		if (sorted[i] < 0 || (unsigned int)sorted[i] < from)
 			continue;
