@@ -16,6 +16,9 @@
 
 /* name, usage, help, function; in the order of --help. */
 static const struct skerry_command commands[] = {
+        {"ask", "[-s SOCKET] [--answer deny|allow:QUBE|FILE]", "answer prompts in this terminal",
+         skerry_ask},
+        {"policy", "log ...", "look at policy and at what was decided", skerry_policy},
         {"trace", "[--last | --call ID | --service NAME | --summary] [--follow]",
          "show where the time of calls went", skerry_trace},
 };

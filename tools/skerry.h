@@ -32,6 +32,8 @@ struct skerry_command {
 };
 
 /* Subcommands; each prints its own usage and returns SKERRY_USAGE if the words are wrong. */
+int skerry_ask(int argc, char **argv, const struct skerry_options *options);
+int skerry_policy(int argc, char **argv, const struct skerry_options *options);
 int skerry_trace(int argc, char **argv, const struct skerry_options *options);
 
 /** skerry_usage() - "usage: skerry NAME ARGS" to stderr; returns SKERRY_USAGE */

@@ -89,6 +89,17 @@ static void read_some(struct channel *c)
 	take_frames(c);
 }
 
+/* Nothing waits: a queue that had grown long gives its memory back. */
+static void out_empty(struct channel *c)
+{
+	c->out_at = c->out_len = 0;
+	if (c->out_room > 4 * READ_STEP) {
+		free(c->out);
+		c->out = NULL;
+		c->out_room = 0;
+	}
+}
+
 void channel_flush(struct channel *c)
 {
 	ssize_t n;
@@ -108,7 +119,7 @@ void channel_flush(struct channel *c)
 		c->out_at += (size_t)n;
 	}
 	if (c->out_at == c->out_len)
-		c->out_at = c->out_len = 0;
+		out_empty(c);
 	if (c->fd >= 0)
 		loop_fd_set(c->loop, &c->source, EPOLLIN | (c->out_len ? EPOLLOUT : 0U));
 }
