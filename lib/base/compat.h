@@ -13,9 +13,18 @@
 #define PUBLIC            __attribute__((visibility("default")))
 #define CLEANUP(fn)       __attribute__((cleanup(fn)))
 #define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)         ((a) < (b) ? (a) : (b))
-#define MAX(a, b)         ((a) > (b) ? (a) : (b))
 #define CONTAINER_OF(p, type, member)                                                              \
 	((type *)(void *)((char *)(p) - __builtin_offsetof(type, member)))
+
+/* Each argument is evaluated once: it may be a look at what a peer changes in between. */
+#define MIN(a, b)  PICK_(a, b, <, __COUNTER__)
+#define MAX(a, b)  PICK_(a, b, >, __COUNTER__)
+#define PICK_(...) PICK_AS_(__VA_ARGS__)
+#define PICK_AS_(a, b, op, n)                                                                      \
+	__extension__({                                                                            \
+		__auto_type pick_a_##n = (a);                                                      \
+		__auto_type pick_b_##n = (b);                                                      \
+		pick_a_##n op pick_b_##n ? pick_a_##n : pick_b_##n;                                \
+	})
 
 #endif

@@ -140,7 +140,7 @@ static void connect_again(struct keeper *k)
 	uint64_t pause = k->pause_ms;
 
 	k->state = KEEPER_CONNECTING;
-	k->pause_ms = MIN(pause * 2, LIMIT_RECONNECT_MS);
+	k->pause_ms = MIN(pause * 2, (uint64_t)LIMIT_RECONNECT_MS);
 	if (loop_timer_set(k->loop, &k->again_timer, pause, on_connect_again, k))
 		end(k, 1);
 }
