@@ -353,6 +353,9 @@ int data_start(struct loop *loop, struct vchan *vchan, const struct data_config 
 
 void data_process_ended(struct data_call *call, int code)
 {
+	/* What was only to be started has its answer already. */
+	if (call->config.just_exec)
+		return;
 	call->exit_due = true;
 	call->exit_code = code;
 	data_sink_close(call, &call->in);

@@ -215,12 +215,19 @@ int fd_unix_address(const char *path, struct sockaddr_un *addr, int *ret_dir)
 
 int fd_connect_unix(const char *path, int type)
 {
-	OWNED_FD int dir = -1;
+	OWNED_FD int place = -1;
 	OWNED_FD int sock = -1;
-	struct sockaddr_un addr;
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
-	if (fd_unix_address(path, &addr, &dir))
-		return -1;
+	if (strlen(path) < sizeof(addr.sun_path)) {
+		memcpy(addr.sun_path, path, strlen(path));
+	} else {
+		/* The socket itself has a short name that way, however long its last component is. */
+		place = open(path, O_PATH | O_CLOEXEC);
+		if (place < 0)
+			return -1;
+		(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", place);
+	}
 	sock = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return -1;

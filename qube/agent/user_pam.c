@@ -23,9 +23,9 @@
 #include "lib/base/log.h"
 #include "proto/qrexec.h"
 
-#define SESSION_SERVICE   "qrexec"
-#define LOGGER        "/usr/bin/logger"
-#define RUN_ARGUMENTS "exec \"$0\" \"$@\""
+#define SESSION_SERVICE "qrexec"
+#define LOGGER          "/usr/bin/logger"
+#define RUN_ARGUMENTS   "exec \"$0\" \"$@\""
 
 /* Nobody is there to type: every question gets an empty answer. */
 static int converse(int n, const struct pam_message **messages, struct pam_response **ret_responses,
@@ -75,8 +75,8 @@ static char **session_environment(pam_handle_t *pam, const struct passwd *pw,
 	return pam_getenvlist(pam);
 }
 
-static void run_program(const struct passwd *pw, const struct spawn_config *config,
-                        char **env) NORETURN;
+static void run_program(const struct passwd *pw, const struct spawn_config *config, char **env)
+        NORETURN;
 static void run_program(const struct passwd *pw, const struct spawn_config *config, char **env)
 {
 	char shell_name[256];
