@@ -330,6 +330,7 @@ int keeper_run(const struct keeper_options *options)
 	}
 	take_down(k);
 	policy_link_stop(k);
+	policy_text_stop(k);
 	runner_link_stop(k);
 	ports_fini(&k->ports);
 	k->loop = loop_free(k->loop);

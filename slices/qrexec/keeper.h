@@ -89,6 +89,7 @@ struct policy_link {
 	struct loop_fd source;
 	unsigned int n_unsent;   /* questions that wait for room */
 	unsigned int n_programs; /* policy programs that run */
+	struct text_ask *asks;   /* questions in text form */
 	struct loop_defer lost;  /* questions of a lost connection are asked again */
 };
 

@@ -26,6 +26,8 @@ int policy_text_ask(struct request *r) MUST_CHECK;
 /** policy_text_program() - 0, or -1 with errno: it could not be started */
 int policy_text_program(struct request *r) MUST_CHECK;
 void policy_text_cancel(struct text_ask *ask);
+/** policy_text_stop() - when the keeper ends: programs were killed, their ends are not waited for */
+void policy_text_stop(struct keeper *k);
 /** policy_program_ended() - room for the next program */
 void policy_program_ended(struct keeper *k);
 

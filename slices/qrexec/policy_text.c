@@ -19,6 +19,8 @@
 
 struct text_ask {
 	struct keeper *k;
+	struct text_ask *next;
+	struct text_ask **place;
 	struct request *r; /* NULL: cancelled, only the program is waited for */
 	int fd;
 	struct loop_fd source;
@@ -38,6 +40,9 @@ static void ask_free(struct text_ask *ask)
 {
 	loop_fd_remove(ask->k->loop, &ask->source);
 	loop_child_remove(ask->k->loop, &ask->child);
+	*ask->place = ask->next;
+	if (ask->next)
+		ask->next->place = ask->place;
 	(void)fd_close(ask->fd);
 	free(ask->out);
 	free(ask);
@@ -129,7 +134,18 @@ static struct text_ask *ask_new(struct request *r)
 	ask->fd = -1;
 	ask->source = (struct loop_fd)LOOP_FD_EMPTY;
 	ask->child = (struct loop_child)LOOP_CHILD_EMPTY;
+	ask->next = r->k->policy.asks;
+	ask->place = &r->k->policy.asks;
+	if (ask->next)
+		ask->next->place = &ask->next;
+	r->k->policy.asks = ask;
 	return ask;
+}
+
+void policy_text_stop(struct keeper *k)
+{
+	while (k->policy.asks)
+		ask_free(k->policy.asks);
 }
 
 static int encode(struct text_ask *ask)

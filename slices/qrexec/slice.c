@@ -73,24 +73,20 @@ static enum slice_outcome refuse(struct slice *s, const struct qrexec_header *he
 	LOG_QUBE(&s->log_limit, "request 0x%x with a bad ident or name: refused", header->type);
 	qrexec_encode_header(message, QREXEC_SERVICE_REFUSED, QREXEC_IDENT_LEN);
 	memcpy(message + QREXEC_HEADER_LEN, s->trigger.ident, QREXEC_IDENT_LEN);
-	/* A refusal may not overtake the rest of a command that is on its way. */
-	if (s->down_at == s->down_end) {
-		r = vchan_write_message(s->vchan, message, sizeof(message), NULL, 0);
-		if (r == 0) {
-			trace_point(own_call(s), TRACE_REFUSED, 0, NULL);
-			return SLICE_ON;
-		}
-		if (r < 0)
-			return SLICE_CLOSED;
-		memcpy(s->down, message, sizeof(message));
-		s->down_at = 0;
-		s->down_end = sizeof(message);
-		s->down_call = own_call(s);
-		s->down_type = QREXEC_SERVICE_REFUSED;
+	/* Nothing waits in down: can_handle() said so. */
+	r = vchan_write_message(s->vchan, message, sizeof(message), NULL, 0);
+	if (r < 0)
+		return SLICE_CLOSED;
+	if (r == 0) {
+		trace_point(own_call(s), TRACE_REFUSED, 0, NULL);
 		return SLICE_ON;
 	}
-	/* It comes back from the keeper in its turn. */
-	return SLICE_BROKEN;
+	memcpy(s->down, message, sizeof(message));
+	s->down_at = 0;
+	s->down_end = sizeof(message);
+	s->down_call = own_call(s);
+	s->down_type = QREXEC_SERVICE_REFUSED;
+	return SLICE_ON;
 }
 
 static enum slice_outcome handle_trigger(struct slice *s, const struct qrexec_header *header,

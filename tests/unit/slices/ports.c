@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * If one of these failed, two calls would get the same data channel, a busy pair of qubes would take
+ * the ports of the others, or ports would be lost. doc/protocol/qrexec.md, 6.7, cases 15, 16, 32.
+ */
+#include "slices/qrexec/ports.h"
+
+#include "tests/unit/unit.h"
+
+#define OWN 42
+
+static struct ports ports;
+static uint64_t now;
+
+static int set_up(void **state)
+{
+	(void)state;
+	ports_init(&ports, OWN);
+	now = 1000;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	ports_fini(&ports);
+	return 0;
+}
+
+static uint32_t take(uint32_t domain)
+{
+	uint32_t port = 0;
+
+	assert_int_equal(ports_take(&ports, domain, now, NULL, &port), 0);
+	return port;
+}
+
+static void release(uint32_t domain, uint32_t port)
+{
+	assert_true(ports_release(&ports, domain, port, ++now, NULL));
+}
+
+static void test_parity_says_whose_daemon_gave_the_port(void **state)
+{
+	(void)state;
+	assert_int_equal(take(7), 513);
+	assert_int_equal(take(OWN), 515);
+	assert_int_equal(take(77), 514);
+	assert_int_equal(take(43), 516);
+	assert_int_equal(take(0), 517);
+	assert_int_equal(take(0), 518);
+}
+
+static void test_a_returned_port_serves_another_peer_at_once_and_the_same_one_last(void **state)
+{
+	(void)state;
+	assert_int_equal(take(43), 514);
+	release(43, 514);
+	assert_int_equal(take(44), 514);
+	assert_int_equal(take(43), 516);
+	release(44, 514);
+	for (uint32_t port = 518; port <= 768; port += 2)
+		assert_int_equal(take(43), port);
+	assert_int_equal(take(43), 514);
+	release(43, 600);
+	release(43, 520);
+	assert_int_equal(take(43), 600);
+	assert_int_equal(take(43), 520);
+}
+
+static void test_a_peer_with_all_its_ports_takes_none_from_another(void **state)
+{
+	uint32_t port = 0;
+
+	(void)state;
+	for (int i = 0; i < 128; i++)
+		(void)take(43);
+	assert_true(ports_full(&ports, 43));
+	assert_false(ports_full(&ports, 44));
+	assert_int_equal(ports_take(&ports, 43, now, NULL, &port), -1);
+	for (int i = 0; i < 128; i++)
+		(void)take(44);
+	for (int i = 0; i < 128; i++)
+		(void)take(7);
+	for (int i = 0; i < 256; i++)
+		(void)take(0);
+	assert_int_equal(ports_take(&ports, 0, now, NULL, &port), -1);
+	assert_int_equal(ports_used(&ports), 128 * 3 + 256);
+}
+
+static void test_release_needs_exactly_that_domain_and_port(void **state)
+{
+	(void)state;
+	assert_int_equal(take(43), 514);
+	assert_false(ports_release(&ports, 44, 514, now, NULL));
+	assert_false(ports_release(&ports, 43, 516, now, NULL));
+	assert_false(ports_release(&ports, 43, 0, now, NULL));
+	assert_false(ports_release(&ports, 43, 512, now, NULL));
+	assert_false(ports_release(&ports, 43, 769, now, NULL));
+	assert_false(ports_release(&ports, 43, UINT32_MAX, now, NULL));
+	assert_true(ports_release(&ports, 43, 514, now, NULL));
+	assert_false(ports_release(&ports, 43, 514, now, NULL));
+	assert_int_equal(ports_used(&ports), 0);
+}
+
+static void test_the_owner_comes_back_unless_it_went(void **state)
+{
+	int owner;
+	void *ret = NULL;
+	uint32_t port = 0;
+
+	(void)state;
+	assert_int_equal(ports_take(&ports, 43, now, &owner, &port), 0);
+	assert_true(ports_release(&ports, 43, port, now, &ret));
+	assert_ptr_equal(ret, &owner);
+	assert_int_equal(ports_take(&ports, 43, now, &owner, &port), 0);
+	ports_disown(&ports, 43, port);
+	assert_true(ports_release(&ports, 43, port, now, &ret));
+	assert_null(ret);
+}
+
+static int order[4];
+static int n_called;
+
+static void on_free(void *arg)
+{
+	order[n_called++] = *(int *)arg;
+}
+
+static void test_waiters_are_served_in_order_one_for_each_port(void **state)
+{
+	struct port_wait waits[3] = {0};
+	int names[] = {1, 2, 3};
+
+	(void)state;
+	n_called = 0;
+	assert_int_equal(ports_wait(&ports, 43, &waits[0], on_free, &names[0]), -1);
+	assert_int_equal(take(43), 514);
+	assert_int_equal(take(43), 516);
+	assert_int_equal(take(44), 518);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ports_wait(&ports, 43, &waits[i], on_free, &names[i]), 0);
+	release(44, 518);
+	assert_int_equal(n_called, 0);
+	ports_wait_clear(&waits[1]);
+	release(43, 514);
+	assert_int_equal(n_called, 1);
+	release(43, 516);
+	assert_int_equal(n_called, 2);
+	assert_int_equal(order[0], 1);
+	assert_int_equal(order[1], 3);
+	ports_wait_clear(&waits[0]);
+}
+
+static void test_a_new_agent_starts_with_all_ports(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 128; i++)
+		(void)take(43);
+	(void)take(0);
+	ports_release_all(&ports, ++now);
+	assert_int_equal(ports_used(&ports), 0);
+	assert_int_equal(take(43), 514);
+}
+
+static void test_many_peers_are_forgotten_when_idle(void **state)
+{
+	(void)state;
+	for (uint32_t domain = 100; domain < 3000; domain++) {
+		release(domain, take(domain));
+		now += 2000;
+	}
+	assert_int_equal(ports_used(&ports), 0);
+	assert_int_equal(take(100), 514);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(test_parity_says_whose_daemon_gave_the_port),
+	        TEST(test_a_returned_port_serves_another_peer_at_once_and_the_same_one_last),
+	        TEST(test_a_peer_with_all_its_ports_takes_none_from_another),
+	        TEST(test_release_needs_exactly_that_domain_and_port),
+	        TEST(test_the_owner_comes_back_unless_it_went),
+	        TEST(test_waiters_are_served_in_order_one_for_each_port),
+	        TEST(test_a_new_agent_starts_with_all_ports),
+	        TEST(test_many_peers_are_forgotten_when_idle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
