@@ -177,6 +177,8 @@ static int start_helper(const char *name, const char *argument)
 	char path[PATH_MAX];
 	char *argv[] = {path, argument ? strdup(argument) : NULL, NULL};
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none;
 	int pair[2], r;
 	pid_t pid;
 
@@ -185,11 +187,18 @@ static int start_helper(const char *name, const char *argument)
 		LOG_ERRNO("%s", name);
 		return -1;
 	}
+	(void)sigemptyset(&none);
 	r = posix_spawn_file_actions_init(&actions);
+	if (r == 0)
+		r = posix_spawnattr_init(&attr);
+	if (r == 0)
+		r = posix_spawnattr_setsigmask(&attr, &none);
+	if (r == 0)
+		r = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, pair[1], 3);
 	if (r == 0)
-		r = posix_spawn(&pid, path, &actions, NULL, argv, environ);
+		r = posix_spawn(&pid, path, &actions, &attr, argv, environ);
 	free(argv[1]);
 	fd_close(pair[1]);
 	if (r == 0)
@@ -322,10 +331,10 @@ int main(int argc, char **argv)
 	log_init("skerry-policy");
 	options_take(&options, argc, argv);
 	loop = loop_new();
-	if (!loop || take_group() || start(&service, loop, &options) ||
-	    listen_all(&service, &options) || drop_user() ||
-	    loop_signal_add(loop, SIGTERM, on_signal, &service) ||
-	    loop_signal_add(loop, SIGINT, on_signal, &service)) {
+	service.loop = loop;
+	if (!loop || loop_signal_add(loop, SIGTERM, on_signal, &service) ||
+	    loop_signal_add(loop, SIGINT, on_signal, &service) || take_group() ||
+	    start(&service, loop, &options) || listen_all(&service, &options) || drop_user()) {
 		LOG_ERRNO("cannot start");
 		return 1;
 	}

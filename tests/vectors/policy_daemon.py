@@ -230,6 +230,9 @@ def key(call):
 
 def main():
     systems, vectors = vectors_of(sys.argv[1:])
+    if not vectors:
+        print("1..0 # SKIP no questions on sockets here")
+        return 0
     world = World()
     failed = 0
     print("1..%d" % len(vectors))
