@@ -343,6 +343,10 @@ void attack_from_environment(const char *program)
 	    sscanf(text, "%511s %63s %d %d %d %d %zu %u", w.dir, w.abstract, &w.tcp_port,
 	           &w.shm_key, &w.leaked_fd, &w.victim, &w.memory_max, &w.files_max) != 8)
 		_exit(2);
+	/* Without a result after this line, the process died of the attack. */
+	n = snprintf(line, sizeof(line), "attack %s begins\n", a->name);
+	if (write(2, line, (size_t)n) != n)
+		_exit(3);
 	n = a->run(&w);
 	n = snprintf(line, sizeof(line), "attack %s: %d\n", a->name, n);
 	if (write(2, line, (size_t)n) != n)

@@ -40,8 +40,8 @@ const struct attack *attack_find(const char *name);
  * attack_from_environment() - called at the end of confine() in a test build
  * @program:  the name in the rights table
  *
- * If SKERRY_ATTACK is "PROGRAM:NAME", the attack is run, its result written to descriptor 2 as
- * "attack NAME: ERRNO" (0: it succeeded), and the process exits 0. The world comes from
+ * If SKERRY_ATTACK is "PROGRAM:NAME", "attack NAME begins" is written to descriptor 2, the attack is
+ * run, its result written as "attack NAME: ERRNO" (0: it succeeded), and the process exits 0. The world comes from
  * SKERRY_ATTACK_WORLD: "dir abstract tcp shm fd victim memory files", separated by blanks.
  */
 #if SKERRY_ATTACK

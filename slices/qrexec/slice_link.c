@@ -230,17 +230,36 @@ static void on_slice_exit(void *arg, int wait_status)
 		LOG("the slice was killed by signal %d", WTERMSIG(wait_status));
 }
 
-/* The slice gets its pair, the log, no environment, nothing else. */
+/*
+ * No environment: nothing of dom0's is there to be read. In the test builds of -Dattack=true the
+ * two variables that name an attack are passed on; they are in no other build.
+ */
+static char **slice_environment(void)
+{
+	static char *env[3];
+
+#if SKERRY_ATTACK
+	static char attack[2][1024];
+	static const char *const names[2] = {"SKERRY_ATTACK", "SKERRY_ATTACK_WORLD"};
+
+	for (int i = 0; i < 2 && getenv(names[i]); i++) {
+		(void)snprintf(attack[i], sizeof(attack[i]), "%s=%s", names[i], getenv(names[i]));
+		env[i] = attack[i];
+	}
+#endif
+	return env;
+}
+
+/* The slice gets its pair, the log, nothing else. */
 NORETURN static void become_slice(const char *path, int sock)
 {
 	static const char *const argv[] = {"skerry-qrexec-slice", NULL};
-	static const char *const env[] = {NULL};
 
 	keeper_child_reset();
 	if (dup2(sock, SLICE_FD) < 0 || fd_set_cloexec(SLICE_FD, false))
 		_exit(QREXEC_EXIT_PROBLEM);
 	fd_close_from(SLICE_FD + 1, NULL, 0);
-	(void)execve(path, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
+	(void)execve(path, (char *const *)(uintptr_t)argv, slice_environment());
 	LOG_ERRNO("%s", path);
 	_exit(QREXEC_EXIT_PROBLEM);
 }

@@ -26,6 +26,7 @@
 #define EXIT_AGAIN        111
 #define SLICE_PACKETS_MAX 16          /* packets of the keeper taken a turn; chosen */
 #define SLICE_MEMORY_MAX  (64U << 20) /* address space, bytes; chosen */
+#define SLICE_FILES_MAX   16          /* descriptors; chosen: it has 8 */
 #define SLICE_BUSY_MS     20          /* a channel that is full while the keeper is busy; chosen */
 
 struct process {
@@ -185,6 +186,7 @@ static int confine_slice(void)
 	        .calls = calls,
 	        .n_calls = ARRAY_LEN(calls),
 	        .memory_max = SLICE_MEMORY_MAX,
+	        .files_max = SLICE_FILES_MAX,
 	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS,
 	        .wanted = CONFINE_LANDLOCK | CONFINE_NAMESPACES,
 	};
