@@ -398,7 +398,8 @@ static int import(struct vchan *vchan, const struct vchan_handle *handle,
 		errno = EINVAL;
 		return -1;
 	}
-	if (map_area(vchan, fds[1], handle->left_order, handle->right_order) ||
+	if (check_memfd(fds[1], ring_area(handle->left_order, handle->right_order)) ||
+	    map_area(vchan, fds[1], handle->left_order, handle->right_order) ||
 	    vchan_watch(vchan, EPOLL_CTL_ADD, EVENTS))
 		return -1;
 	vchan->memfd.left_order = handle->left_order;
