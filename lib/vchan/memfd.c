@@ -66,8 +66,11 @@ static int map_area(struct vchan *vchan, int memfd, uint32_t left_order, uint32_
 	part->map_len = len;
 	if (rx_order >= RING_ORDER_PAGES &&
 	    mmap(part->map + rx, (size_t)1 << rx_order, PROT_READ, MAP_SHARED | MAP_FIXED, memfd,
-	         (off_t)rx) == MAP_FAILED)
+	         (off_t)rx) == MAP_FAILED) {
+		(void)munmap(part->map, len);
+		part->map = NULL;
 		return -1;
+	}
 	ring_attach(&part->ring, &(struct ring_setup){.page = part->map,
 	                                              .left = part->map + left,
 	                                              .right = part->map + right,
@@ -414,8 +417,7 @@ static void detach(struct vchan *vchan)
 	struct memfd_part *part = &vchan->memfd;
 
 	if (part->map) {
-		if (part->ring.page)
-			ring_close(&part->ring);
+		ring_close(&part->ring);
 		(void)munmap(part->map, part->map_len);
 	}
 	(void)fd_close(part->memfd);
