@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -321,6 +322,13 @@ static bool receive_header(struct data_call *call)
 	return true;
 }
 
+static bool can_write(int fd)
+{
+	struct pollfd look = {.fd = fd, .events = POLLOUT};
+
+	return poll(&look, 1, 0) > 0;
+}
+
 /* Straight into the local descriptor, or into a pipe where the transport can only splice. */
 static bool receive_bulk(struct data_call *call, struct data_sink *sink)
 {
@@ -338,9 +346,12 @@ static bool receive_bulk(struct data_call *call, struct data_sink *sink)
 		return true;
 	}
 	if (n == 0) {
-		if (local_blocked && !call->bulk_via_pipe)
-			sink->ready = false;
-		return !local_blocked && !channel_empty(call);
+		/* Bytes that came after the try look like a full local side: ask the kernel, for an
+		 * event from a side that was never full would not come. */
+		if (!local_blocked || can_write(fd))
+			return !channel_empty(call);
+		sink->ready = false;
+		return false;
 	}
 	if (errno == EINVAL && !call->bulk_via_pipe && bulk_pipe_open(&sink->pipe) == 0)
 		call->bulk_via_pipe = true;
