@@ -115,8 +115,11 @@ int main(int argc, char **argv)
 {
 	char socket_path[PATH_MAX];
 	char fork_format[PATH_MAX];
-	struct agent agent = {.socket_path = socket_path, .fork_server_format = fork_format};
+	/* Not on the stack: what it holds is in use until the process is gone. */
+	static struct agent agent;
 
+	agent.socket_path = socket_path;
+	agent.fork_server_format = fork_format;
 	log_init("qrexec-agent");
 	if (path_make(socket_path, sizeof(socket_path), AGENT_SOCKET, NULL) ||
 	    path_make(fork_format, sizeof(fork_format), FORK_SERVER_SOCKET, NULL)) {
