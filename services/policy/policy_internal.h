@@ -23,7 +23,7 @@ struct node {
 	struct bucket rules;
 	uint32_t lowest; /* number of its first rule */
 };
-#define NODE_SMALL 8U /* rules; measured, bench/policy_bench */
+#define NODE_SMALL 8U /* rules; measured, bench/policy */
 
 /* What the decision needs of a rule, close together. */
 struct rule_keys {
