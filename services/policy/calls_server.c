@@ -28,9 +28,12 @@ struct client {
 	uint8_t *out; /* answers that wait: u32 length, packet */
 	size_t out_at, out_len, out_room;
 	bool broken;
+	struct client *next;
+	struct client **prev; /* what points here */
 };
 
 static unsigned int clients;
+static struct client *first_client; /* otherwise only the kernel would know of them */
 static uint8_t packets[BATCH][POLICY_PACKET_MAX];
 static struct loop_fd listener = LOOP_FD_EMPTY;
 
@@ -43,6 +46,9 @@ static void client_free(void *arg)
 	loop_defer_clear(c->s->loop, &c->flush);
 	loop_defer_clear(c->s->loop, &c->gone);
 	fd_close(c->fd);
+	*c->prev = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
 	free(c->out);
 	free(c);
 	clients--;
@@ -233,6 +239,11 @@ static void client_new(struct service *s, int fd)
 		return;
 	}
 	clients++;
+	c->next = first_client;
+	c->prev = &first_client;
+	if (c->next)
+		c->next->prev = &c->next;
+	first_client = c;
 	c->s = s;
 	c->fd = fd;
 	c->source = (struct loop_fd)LOOP_FD_EMPTY;

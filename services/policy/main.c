@@ -188,17 +188,18 @@ static int start_helper(const char *name, const char *argument)
 		return -1;
 	}
 	(void)sigemptyset(&none);
-	r = posix_spawn_file_actions_init(&actions);
-	if (r == 0)
-		r = posix_spawnattr_init(&attr);
-	if (r == 0)
-		r = posix_spawnattr_setsigmask(&attr, &none);
+	/* Neither of these can fail: they only clear. */
+	(void)posix_spawn_file_actions_init(&actions);
+	(void)posix_spawnattr_init(&attr);
+	r = posix_spawnattr_setsigmask(&attr, &none);
 	if (r == 0)
 		r = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, pair[1], 3);
 	if (r == 0)
 		r = posix_spawn(&pid, path, &actions, &attr, argv, environ);
+	(void)posix_spawnattr_destroy(&attr);
+	(void)posix_spawn_file_actions_destroy(&actions);
 	free(argv[1]);
 	fd_close(pair[1]);
 	if (r == 0)

@@ -322,14 +322,9 @@ static void on_connect(void *arg, uint32_t events)
 
 int text_server_start(struct service *s, int fd, enum text_kind kind)
 {
-	struct listener *l = calloc(1, sizeof(*l));
+	static struct listener listeners[TEXT_EVAL_GUI + 1];
+	struct listener *l = &listeners[kind];
 
-	if (!l)
-		return -1;
 	*l = (struct listener){.s = s, .source = LOOP_FD_EMPTY, .kind = kind};
-	if (loop_fd_add(s->loop, &l->source, fd, EPOLLIN, on_connect, l)) {
-		free(l);
-		return -1;
-	}
-	return 0;
+	return loop_fd_add(s->loop, &l->source, fd, EPOLLIN, on_connect, l);
 }
