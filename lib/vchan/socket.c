@@ -26,7 +26,7 @@
 
 /* What one sendmsg() of this size needs is one kernel buffer: it is taken whole or not at all. */
 #define SEND_WHOLE_MAX 32768U
-/* Bytes in the send buffer at most; more brings no speed (measured, bench/ring_bench). */
+/* Bytes of kernel memory in the send buffer at most; chosen: some messages of the largest kind. */
 #define SEND_BUFFER   (512 * 1024)
 
 #define EVENTS_ALWAYS (EPOLLIN | EPOLLRDHUP | EPOLLET)
