@@ -125,7 +125,7 @@ static int one_open(struct one *one, int domain, int port)
 	}
 	if (vchan_listen(&vchan, &channel) < 0)
 		return -1;
-	return data_start(one->inside->loop, channel, &data, &call);
+	return data_open(one->inside->loop, channel, &data, &call);
 }
 
 static void one_answered(void *arg, enum request_outcome outcome, int domain, int port)

@@ -136,7 +136,7 @@ int caller_start(struct loop *loop, struct vchan *vchan, const struct caller_con
 	caller->child = (struct loop_child)LOOP_CHILD_EMPTY;
 	caller->done = config->done;
 	caller->arg = config->arg;
-	if (data_start(loop, vchan, &data, &caller->data)) {
+	if (data_open(loop, vchan, &data, &caller->data)) {
 		free(caller);
 		return -1;
 	}

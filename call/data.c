@@ -318,8 +318,8 @@ static void fill_call(struct data_call *call, struct loop *loop, struct vchan *v
 	call->err.eof_sent = !service;
 }
 
-int data_start(struct loop *loop, struct vchan *vchan, const struct data_config *config,
-               struct data_call **ret_call)
+int data_open(struct loop *loop, struct vchan *vchan, const struct data_config *config,
+              struct data_call **ret_call)
 {
 	struct data_call *call = malloc(sizeof(*call));
 

@@ -42,7 +42,7 @@ struct data_config {
 	int err_fd;       /* service: its standard error; caller: where STDERR is written */
 	bool keep_fds;    /* inherited 0-2: given their old file flags back and not closed; a shared
 				 * socket is still shut down by direction */
-	const void *lead; /* borrowed for the call of data_start(): written to in_fd before anything
+	const void *lead; /* borrowed for the call of data_open(): written to in_fd before anything
 				 * from the peer (the header line of a socket service); NULL: none */
 	size_t lead_len;
 
@@ -74,10 +74,10 @@ struct data_config {
 };
 
 /**
- * data_start() - takes the channel (waiting or open) and the descriptors, on failure too
+ * data_open() - begin the data phase; takes the channel (waiting or open) and the descriptors, on failure too
  * Errors: 0, or -1 with errno.
  */
-int data_start(struct loop *loop, struct vchan *vchan, const struct data_config *config,
+int data_open(struct loop *loop, struct vchan *vchan, const struct data_config *config,
                struct data_call **ret_call) MUST_CHECK;
 
 /** data_process_ended() - the service's process was reaped: code is what EXIT_CODE carries.

@@ -11,7 +11,7 @@
  * Asking the agent of this qube for a call: connect to its local socket, TRIGGER_SERVICE4, the eight
  * bytes that say for whom to listen. Inside an event loop, any number at once, so that a program can
  * make calls without starting qrexec-client-vm for each. What follows is vchan_listen() for the
- * answer's domain and port, and data_start().
+ * answer's domain and port, and data_open().
  *
  * Trust: the agent is root in the same qube; its bytes are still taken as untrusted: whatever it
  * answers, the request ends in exactly one outcome. There is no deadline: a prompt takes as long as

@@ -87,7 +87,7 @@ static void begin_data(struct run *run, const struct data_config *config)
 	struct vchan *vchan = run->vchan;
 
 	run->vchan = NULL;
-	if (data_start(run->loop, vchan, config, &run->data)) {
+	if (data_open(run->loop, vchan, config, &run->data)) {
 		LOG_ERRNO("starting a data channel");
 		finish(run, DATA_FAILED);
 	}

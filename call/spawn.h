@@ -15,7 +15,7 @@
  */
 
 enum spawn_stdio {
-	SPAWN_PAIRS, /* stdin and stdout: two Unix socketpairs; data_start() sets their modes */
+	SPAWN_PAIRS, /* stdin and stdout: two Unix socketpairs; data_open() sets their modes */
 	SPAWN_NULL,  /* stdin and stdout: /dev/null (JUST_EXEC) */
 };
 

@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	        .arg = &n_done,
 	};
 	send_input(peer[0], data[1] & 1, data + 2, len - 2);
-	CHECK(data_start(loop, channel(peer[1]), &config, &call) == 0);
+	CHECK(data_open(loop, channel(peer[1]), &config, &call) == 0);
 	for (int i = 0; i < TURNS_MAX && n_done == 0; i++) {
 		CHECK(loop_turn(loop, 0) == 0);
 		got += drain(local[1]);
