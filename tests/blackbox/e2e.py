@@ -120,8 +120,9 @@ def _(t, sut):
 @both("100 calls held open at once, and one more")
 def _(t, sut):
     held = [popen_call(sut, "vma", "vmb", "test.Hold") for _ in range(100)]
-    for call in held:
-        equal(call.stdout.readline(), b"started\n")
+    for number, call in enumerate(held):
+        line = call.stdout.readline()
+        check(line == b"started\n", f"call {number}: {line!r}, status {call.poll()}")
     equal(sut.call("vma", "vmb", "test.Ok").returncode, 0)
     for call in held:
         call.stdin.close()
