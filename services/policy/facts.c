@@ -142,8 +142,13 @@ static void on_frame(void *arg, const uint8_t *untrusted_data, size_t len)
 	}
 	f->live = head.live;
 	f->fresh = head.live && (!f->file || head.generation == f->generation);
-	if (head.live && !f->file)
-		head.generation = f->generation;
+	if (f->fresh) {
+		/* Nobody has to wait for a later one, those included that came before it was known
+		 * that changes are announced. */
+		f->in_flight = false;
+		service_resume(s, f->generation + 1, POLICY_ALLOWED);
+		return;
+	}
 	resume(s, head.generation, POLICY_ALLOWED);
 }
 
@@ -164,8 +169,13 @@ uint32_t facts_want(struct service *s)
 {
 	struct facts *f = &s->facts;
 
-	if (f->live)
+	if (f->live) {
+		/* A table that was announced as stale, or came unasked for, is not what a file's
+		 * question waits for: somebody must ask. */
+		if (!f->fresh && !f->in_flight)
+			send_refresh(s);
 		return f->generation;
+	}
 	if (f->in_flight)
 		return f->generation + 1;
 	send_refresh(s);
