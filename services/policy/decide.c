@@ -91,9 +91,7 @@ static uint32_t search_group(const struct policy *policy, uint32_t group,
 	return best;
 }
 
-/* Groups of rules that a question's service and argument belong to; NO_ID where there is none. */
-static void find_groups(const struct policy *policy, const struct decision *decision,
-                        uint32_t groups[3])
+void view_groups(const struct policy *policy, const struct decision *decision, uint32_t groups[3])
 {
 	groups[0] = NO_ID;
 	groups[1] = NO_ID;
@@ -114,7 +112,7 @@ static const struct rule *find_rule(const struct view *view, const struct decisi
 	uint32_t groups[3];
 	uint32_t best = NO_ID;
 
-	find_groups(policy, decision, groups);
+	view_groups(policy, decision, groups);
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
 		if (groups[i] != NO_ID)
 			best = search_group(policy, groups[i], &request, best);
@@ -252,22 +250,27 @@ void decision_refuse(struct decision *decision)
 	deny(decision, REFUSAL_USER_REFUSED, decision->rule->notify);
 }
 
+static bool applies(const struct view *view, const struct decision *decision,
+                    const struct keys *source, const struct rule *rule)
+{
+	return (rule->service == NO_ID || rule->service == decision->service_id) &&
+	       (rule->argument == NO_ID || rule->argument == decision->argument_id) &&
+	       keys_have(source, view->policy->tokens[rule->source].key);
+}
+
 bool view_rule_applies(const struct view *view, const struct decision *decision,
                        const struct rule *rule)
 {
-	struct keys source;
+	struct keys source = view_source_keys(view, decision);
 
-	if ((rule->service != NO_ID && rule->service != decision->service_id) ||
-	    (rule->argument != NO_ID && rule->argument != decision->argument_id))
-		return false;
-	source = view_source_keys(view, decision);
-	return keys_have(&source, view->policy->tokens[rule->source].key);
+	return applies(view, decision, &source, rule);
 }
 
 const struct rule *policy_next_match(const struct view *view, const struct decision *decision,
                                      const struct rule *after)
 {
 	const struct policy *policy = view->policy;
+	struct keys source = view_source_keys(view, decision);
 	struct keys target = view_target_keys(view, decision);
 	uint32_t i = after ? policy_rule_index(policy, after) + 1 : 0;
 
@@ -275,7 +278,7 @@ const struct rule *policy_next_match(const struct view *view, const struct decis
 		const struct rule *rule = &policy->rules[i];
 
 		if (keys_have(&target, policy->keys[i].target) &&
-		    view_rule_applies(view, decision, rule))
+		    applies(view, decision, &source, rule))
 			return rule;
 	}
 	return NULL;

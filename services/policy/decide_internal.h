@@ -23,7 +23,7 @@ struct cached {
 	bool used;
 };
 
-#define OFFERS_CACHED  1024U      /* lists kept, a power of two; chosen */
+#define OFFERS_CACHED  4096U      /* lists kept, a power of two; chosen */
 #define OFFERS_WAYS    8U         /* places that a list may have among them; chosen */
 #define OFFERS_MEMBERS (1U << 18) /* texts in all of them, at most; chosen: 2 MB of pointers */
 
@@ -65,6 +65,9 @@ static inline bool keys_have(const struct keys *keys, uint32_t key)
 /** view_source_keys() / view_target_keys() - of a decision that is under way or done */
 struct keys view_source_keys(const struct view *view, const struct decision *decision);
 struct keys view_target_keys(const struct view *view, const struct decision *decision);
+
+/** view_groups() - the rules of a decision's service and argument; NO_ID where there are none */
+void view_groups(const struct policy *policy, const struct decision *decision, uint32_t groups[3]);
 
 /** target_parse() - 8.1 steps 2 to 5 on a text; REFUSAL_NONE, BAD_TARGET_TOKEN, NOT_DISPVM_TEMPLATE */
 enum refusal target_parse(const struct view *view, const char *text, size_t len, struct target *ret,

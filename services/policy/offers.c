@@ -131,17 +131,49 @@ static void put_token(const struct view *view, const struct decision *decision,
 	}
 }
 
+/* The last rule of any of the buckets, taken out of it; NO_ID: none is left. */
+static uint32_t take_last(const struct policy *policy, struct bucket buckets[3])
+{
+	uint32_t last = NO_ID;
+	size_t from = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		uint32_t rule;
+
+		if (buckets[i].n == 0)
+			continue;
+		rule = policy->group_rules[buckets[i].first + buckets[i].n - 1];
+		if (last == NO_ID || rule > last) {
+			last = rule;
+			from = i;
+		}
+	}
+	if (last != NO_ID)
+		buckets[from].n--;
+	return last;
+}
+
+/* The rules of the service, last to first, the target ignored. */
 static void collect(const struct view *view, const struct decision *decision,
                     struct collection *all)
 {
 	const struct policy *policy = view->policy;
+	struct keys source = view_source_keys(view, decision);
+	struct bucket buckets[3] = {{0, 0}, {0, 0}, {0, 0}};
+	uint32_t groups[3];
+	uint32_t i;
 
-	for (uint32_t i = policy->n_rules; i-- > 0;) {
+	view_groups(policy, decision, groups);
+	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
+		if (groups[g] != NO_ID)
+			buckets[g] = policy->groups[groups[g]];
+	}
+	while ((i = take_last(policy, buckets)) != NO_ID) {
 		const struct rule *rule = &policy->rules[i];
 		bool deny = rule->action == RULE_DENY;
 		uint32_t token = deny || rule->redirect == NO_ID ? rule->target : rule->redirect;
 
-		if (view_rule_applies(view, decision, rule))
+		if (keys_have(&source, policy->keys[i].source))
 			put_token(view, decision, all, &policy->tokens[token], !deny);
 	}
 }
