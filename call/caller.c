@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,24 +169,6 @@ struct caller *caller_free(struct caller *caller)
 	free(caller);
 	errno = saved_errno;
 	return NULL;
-}
-
-int caller_fix_stdio(void)
-{
-	struct pollfd fds[] = {{.fd = 0}, {.fd = 1}, {.fd = 2}};
-	int fd;
-
-	if (poll(fds, ARRAY_LEN(fds), 0) < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-		if (!(fds[i].revents & POLLNVAL))
-			continue;
-		/* open() gives the lowest free number, and the lower ones are taken by now. */
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-		if (fd < 0 || fd_set_cloexec(fd, false))
-			return -1;
-	}
-	return 0;
 }
 
 bool caller_stdin_is_stream(void)

@@ -57,10 +57,6 @@ int caller_start(struct loop *loop, struct vchan *vchan, const struct caller_con
 /** caller_free() - abandons what still goes on; NULL is accepted; returns NULL */
 struct caller *caller_free(struct caller *caller);
 
-/** caller_fix_stdio() - makes descriptors 0 to 2 exist, so that nothing else gets their numbers.
- *  Errors: 0, or -1 with errno. */
-int caller_fix_stdio(void) MUST_CHECK;
-
 /** caller_stdin_is_stream() - is descriptor 0 a stream socket, as --use-stdin-socket wants it? */
 bool caller_stdin_is_stream(void);
 

@@ -16,6 +16,7 @@
 #include "call/caller.h"
 #include "call/run.h"
 #include "call/service.h"
+#include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/loop/loop.h"
 #include "lib/vchan/vchan.h"
@@ -282,7 +283,7 @@ int main(int argc, char **argv)
 	int status;
 
 	log_init("qrexec-client");
-	if (caller_fix_stdio()) {
+	if (fd_open_stdio()) {
 		LOG_ERRNO("standard descriptors");
 		return QREXEC_EXIT_PROBLEM;
 	}

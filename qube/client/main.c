@@ -274,7 +274,7 @@ int main(int argc, char **argv)
 	int status = STATUS_USAGE;
 
 	log_init("qrexec-client-vm");
-	if (caller_fix_stdio()) {
+	if (fd_open_stdio()) {
 		LOG_ERRNO("standard descriptors");
 		return STATUS_FAILED;
 	}

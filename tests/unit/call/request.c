@@ -195,7 +195,8 @@ static void test_request_largest_in_pieces(void **state)
 	request = ask(agent, "vault", name, &answer);
 	sock = take(agent);
 	while (len < sizeof(got)) {
-		ssize_t n = recv(sock, got + len, MIN(sizeof(got) - len, (size_t)1000), MSG_DONTWAIT);
+		ssize_t n =
+		        recv(sock, got + len, MIN(sizeof(got) - len, (size_t)1000), MSG_DONTWAIT);
 
 		if (n > 0)
 			len += (size_t)n;
