@@ -187,11 +187,54 @@ class Tour:
         result = self.in_qube("untrusted", f"{self.client()} vault demo.Fetch+licence.txt </dev/null")
         show((result.stdout + result.stderr).decode(errors="backslashreplace"))
         verdict(result.returncode == 126 and result.stdout == b"", "refused: exit status 126, no byte")
-        show("dom0$ skerry policy why untrusted vault demo.Fetch+licence.txt")
-        code, text = self.skerry("policy", "why", "untrusted", "vault", "demo.Fetch+licence.txt")
+        show("dom0$ skerry policy --system-info=$FACTS why untrusted vault demo.Fetch+licence.txt")
+        code, text = self.skerry("policy", f"--system-info={self.system.facts}", "why", "untrusted", "vault", "demo.Fetch+licence.txt")
         show(text)
         verdict("30-user.policy" in text and "deny" in text and code in (0, 1),
                 "the deciding rule, with file and line")
+
+    def start_asker(self, *words, **more):
+        """The prompt service of dom0, where the policy looks for it."""
+        link = self.system.path("etc/qubes-rpc/policy.Ask")
+        if not os.path.islink(link):
+            os.symlink("../../run/qubes/policy-agent.sock", link)
+        sock = self.system.path("run/qubes/policy-agent.sock")
+        if os.path.exists(sock):
+            os.unlink(sock)
+        self.asker = self.system.popen([self.system.program("skerry"), "ask", *words], **more)
+        end = time.monotonic() + 10
+        while not os.path.exists(sock) and self.asker.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def stop_asker(self):
+        if self.asker and self.asker.poll() is None:
+            self.asker.terminate()
+            self.asker.wait()
+        self.asker = None
+
+    def asked(self):
+        heading("5. A call that asks first: work wants untrusted to open the document")
+        command = f"{self.client()} untrusted demo.Open <\"$HOME\"/licence.txt"
+        show("work$ qrexec-client-vm untrusted demo.Open <licence.txt")
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            show("Answer the prompt below, as dom0's user.")
+            self.start_asker()
+            result = self.in_qube("work", command)
+            self.stop_asker()
+            show((result.stdout + result.stderr).decode(errors="backslashreplace"))
+            verdict(result.returncode in (0, 126), "allowed: it was opened" if result.returncode == 0
+                    else "refused, as you said")
+            return
+        self.start_asker("--answer", "allow:untrusted")
+        result = self.in_qube("work", command)
+        self.stop_asker()
+        show((result.stdout + result.stderr).decode(errors="backslashreplace"))
+        verdict(result.returncode == 0 and b"untrusted opened" in result.stdout,
+                "answered allow:untrusted: it was opened there")
+        self.start_asker("--answer", "deny")
+        result = self.in_qube("work", command)
+        self.stop_asker()
+        verdict(result.returncode == 126, "answered deny: refused, exit status 126")
 
     def trace(self):
         heading("6. Where the time of the allowed call went")
@@ -201,8 +244,9 @@ class Tour:
         show("dom0$ skerry trace --service demo.Store")
         code, text = self.skerry("trace", "--service", "demo.Store", *words)
         show(text)
-        verdict(code == 0 and "policy decided" in text and "request decoded" in text,
-                "every stage from the request to the exit code")
+        verdict(code == 0 and all(stage in text for stage in (
+            "request decoded", "policy asked", "verdict received", "port known",
+            "connect to the caller")), "each stage, with the microseconds between")
 
     def prompt_rc(self):
         """The shell that the user is left in: short words for what the tour did."""
@@ -213,7 +257,7 @@ class Tour:
         path = os.path.join(self.root, "bashrc")
         lines = [f"export {key}={shlex.quote(value)}" for key, value in self.system.env().items()
                  if key not in ("PATH", "LANG", "USER", "SKERRY_TRACE")]
-        lines += [f"export PATH={shlex.quote(bins)}:$PATH",
+        lines += [f"export FACTS={shlex.quote(self.system.facts)}", f"export PATH={shlex.quote(bins)}:$PATH",
                   f"in_qube() {{ local q=$1; shift; qrexec-client -d \"$q\" \"{self.user}:$*\"; }}",
                   "PS1='dom0 (skerry)$ '"]
         with open(path, "w", encoding="utf-8") as file:
@@ -226,7 +270,7 @@ class Tour:
         for command, meaning in (
                 (f"in_qube work '{client} vault demo.Fetch+licence.txt | head -3'", "an allowed call"),
                 (f"in_qube untrusted '{client} vault demo.Fetch+licence.txt'", "a refused one"),
-                ("skerry policy why work untrusted demo.Open", "which rule decides, and which would next"),
+                ("skerry policy --system-info=$FACTS why work untrusted demo.Open", "which rule decides, and which would next"),
                 ("skerry policy check", "is the policy sound? its text: $SKERRY_ROOT/etc/qubes/policy.d"),
                 ("skerry trace --summary", "p50 and p99 of each stage of all calls")):
             print(f"   {paint(command, 36)}\n        {meaning}")
@@ -238,9 +282,7 @@ class Tour:
                        check=False, **more)
 
     def stop(self):
-        if self.asker and self.asker.poll() is None:
-            self.asker.terminate()
-            self.asker.wait()
+        self.stop_asker()
         self.system.stop()
         left = [p.pid for p in self.system.started if p.poll() is None]
         verdict(not left, "everything is stopped; nothing is left")
