@@ -187,8 +187,8 @@ class Tour:
         result = self.in_qube("untrusted", f"{self.client()} vault demo.Fetch+licence.txt </dev/null")
         show((result.stdout + result.stderr).decode(errors="backslashreplace"))
         verdict(result.returncode == 126 and result.stdout == b"", "refused: exit status 126, no byte")
-        show("dom0$ skerry policy --system-info=$FACTS why untrusted vault demo.Fetch+licence.txt")
-        code, text = self.skerry("policy", f"--system-info={self.system.facts}", "why", "untrusted", "vault", "demo.Fetch+licence.txt")
+        show("dom0$ skerry policy why --system-info=$FACTS untrusted vault demo.Fetch+licence.txt")
+        code, text = self.skerry("policy", "why", f"--system-info={self.system.facts}", "untrusted", "vault", "demo.Fetch+licence.txt")
         show(text)
         verdict("30-user.policy" in text and "deny" in text and code in (0, 1),
                 "the deciding rule, with file and line")
@@ -270,7 +270,7 @@ class Tour:
         for command, meaning in (
                 (f"in_qube work '{client} vault demo.Fetch+licence.txt | head -3'", "an allowed call"),
                 (f"in_qube untrusted '{client} vault demo.Fetch+licence.txt'", "a refused one"),
-                ("skerry policy --system-info=$FACTS why work untrusted demo.Open", "which rule decides, and which would next"),
+                ("skerry policy why --system-info=$FACTS work untrusted demo.Open", "which rule decides, and which would next"),
                 ("skerry policy check", "is the policy sound? its text: $SKERRY_ROOT/etc/qubes/policy.d"),
                 ("skerry trace --summary", "p50 and p99 of each stage of all calls")):
             print(f"   {paint(command, 36)}\n        {meaning}")

@@ -64,10 +64,22 @@ static double call_us(const struct trace_set *set, const struct trace_call *call
 	                  event_of(set, call, call->n_events - 1)->time_ns);
 }
 
+/* Whether its beginning is in the rings: a port that is released later is not a call. */
+static bool call_began(const struct trace_set *set, const struct trace_call *call)
+{
+	for (size_t i = 0; i < call->n_events; i++) {
+		uint32_t stage = event_of(set, call, i)->stage;
+
+		if (stage == TRACE_TRIGGER || stage == TRACE_EXEC_SENT)
+			return true;
+	}
+	return false;
+}
+
 static bool call_wanted(const struct trace_set *set, const struct trace_call *call,
                         const struct trace_wish *wish)
 {
-	if (call->n_events == 0)
+	if (!call_began(set, call))
 		return false;
 	if (wish->service &&
 	    strncmp(call_service(set, call), wish->service, strlen(wish->service)) != 0)

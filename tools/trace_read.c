@@ -161,10 +161,22 @@ static int call_append(struct trace_call *call, size_t event)
 	return 0;
 }
 
-/* An id comes back when its port is used again: these stages can only begin another call. */
-static bool starts_call(const struct trace_set *set, const struct trace_call *call, uint32_t stage)
+/*
+ * Ids with the highest bit are a process's own and are never used twice; that of a channel comes
+ * back with its port, and then its second command begins another call.
+ */
+static bool starts_call(const struct trace_set *set, const struct trace_call *call,
+                        const struct trace_event *event)
 {
-	return (stage == TRACE_TRIGGER || stage == TRACE_EXEC_SENT) && call_has(set, call, stage);
+	if (event->call >> 63 || event->stage != TRACE_EXEC_SENT)
+		return false;
+	for (size_t i = 0; i < call->n_events; i++) {
+		const struct trace_event *other = &set->events[call->events[i]];
+
+		if (other->stage == TRACE_EXEC_SENT && other->call == event->call)
+			return true;
+	}
+	return false;
 }
 
 static int index_order(const void *a, const void *b)
@@ -203,7 +215,7 @@ static int event_place(struct trace_set *set, struct id_map *map, size_t index)
 	const struct trace_event *event = &set->events[index];
 	size_t *slot = id_slot(map, event->call);
 
-	if (*slot == 0 || starts_call(set, &set->calls[*slot - 1], event->stage)) {
+	if (*slot == 0 || starts_call(set, &set->calls[*slot - 1], event)) {
 		set->calls[set->n_calls].id = event->call;
 		*slot = ++set->n_calls;
 	}
