@@ -18,6 +18,7 @@
  * session.c holds back what waits for the user's session.
  */
 
+struct call;
 struct control;
 struct trigger;
 struct session;
@@ -28,6 +29,7 @@ struct agent {
 	struct control *control;
 	struct trigger *trigger;
 	struct session *session;
+	struct call *calls;	/* all that have not ended */
 	const char *socket_path;	/* of the local trigger socket */
 	const char *fork_server_format;	/* with one %s; NULL: not used */
 	bool woke_meminfo;

@@ -24,6 +24,8 @@
 #define CHANNEL_LIMIT_MS 120000 /* protocol */
 
 struct call {
+	struct call *next; /* of all calls of the agent */
+	struct call *prev;
 	struct agent *agent;
 	uint32_t domain;
 	uint32_t port;
@@ -40,7 +42,13 @@ static void call_over(struct call *call)
 	struct agent *agent = call->agent;
 	int fd = call->fork_server.fd;
 
-	loop_fd_remove(call->agent->loop, &call->fork_server);
+	if (call->next)
+		call->next->prev = call->prev;
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		agent->calls = call->next;
+	loop_fd_remove(agent->loop, &call->fork_server);
 	(void)fd_close(fd);
 	control_send_terminated(agent, call->domain, call->port);
 	service_command_fini(&call->command);
@@ -197,6 +205,10 @@ void calls_start(struct agent *agent, bool just_exec, uint32_t domain, uint32_t 
 		control_send_terminated(agent, domain, port);
 		return;
 	}
+	call->next = agent->calls;
+	if (agent->calls)
+		agent->calls->prev = call;
+	agent->calls = call;
 	call->agent = agent;
 	call->domain = domain;
 	call->port = port;

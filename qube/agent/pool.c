@@ -18,6 +18,8 @@
 
 struct worker {
 	struct worker *next; /* in the list of idle ones */
+	struct worker *all_next;
+	struct worker *all_prev;
 	struct pool *pool;
 	int sock;
 	struct loop_fd watch;
@@ -27,6 +29,7 @@ struct worker {
 
 struct pool {
 	struct loop *loop;
+	struct worker *all;
 	int spawner;         /* socket to it */
 	struct worker *idle; /* last used first: its memory is warm */
 	size_t n_idle;
@@ -37,6 +40,12 @@ static void on_refill(void *arg);
 
 static void drop_worker(struct worker *worker)
 {
+	if (worker->all_next)
+		worker->all_next->all_prev = worker->all_prev;
+	if (worker->all_prev)
+		worker->all_prev->all_next = worker->all_next;
+	else
+		worker->pool->all = worker->all_next;
 	loop_fd_remove(worker->pool->loop, &worker->watch);
 	(void)fd_close(worker->sock);
 	free(worker);
@@ -104,6 +113,10 @@ static struct worker *new_worker(struct pool *pool)
 		return NULL;
 	}
 	*worker = (struct worker){.pool = pool, .sock = pair[0], .watch = LOOP_FD_EMPTY};
+	worker->all_next = pool->all;
+	if (pool->all)
+		pool->all->all_prev = worker;
+	pool->all = worker;
 	sent = fd_send_message(pool->spawner, "w", 1, &pair[1], 1) == 1;
 	(void)fd_close(pair[1]);
 	if (!sent || loop_fd_add(pool->loop, &worker->watch, pair[0], EPOLLIN, on_worker, worker)) {

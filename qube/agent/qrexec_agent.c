@@ -113,8 +113,8 @@ static int start(struct agent *agent)
 
 int main(int argc, char **argv)
 {
-	char socket_path[PATH_MAX];
-	char fork_format[PATH_MAX];
+	static char socket_path[PATH_MAX];
+	static char fork_format[PATH_MAX];
 	/* Not on the stack: what it holds is in use until the process is gone. */
 	static struct agent agent;
 

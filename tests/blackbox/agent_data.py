@@ -180,9 +180,8 @@ def _(t):
     feeder = threading.Thread(target=feed)
     feeder.start()
     t.file("go")
-    equal(channel.recv_data(DATA_STDOUT, len(data)), data)
+    dom0.ends(channel, 0, data)
     feeder.join()
-    dom0.ends(channel, 0)
 
 
 # Programs that use one socket for both directions, as the original's do.
@@ -310,15 +309,11 @@ def _(t):
         feeder = threading.Thread(target=feed)
         for thread in filter(None, (helper, feeder)):
             thread.start()
-        if helper:
-            channel.expect(DATA_STDERR)
-        check(channel.recv_data(DATA_STDOUT, len(data)) == data, "the data changed")
+        out, err, code = collect(channel.recv_all_messages())
+        check(out == data, "the data changed")
+        equal((err, code), (b"", 0))
         feeder.join()
-        if helper:
-            equal(channel.recv_all_messages(), [(DATA_STDOUT, b""), (DATA_EXIT_CODE, pack_exit(0))])
-            dom0.terminated(channel)
-        else:
-            dom0.ends(channel, 0)
+        dom0.terminated(channel)
 
 
 if __name__ == "__main__":
