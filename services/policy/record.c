@@ -11,7 +11,7 @@
  * are counted as lost and the next one that gets through says how many: a gap is never silent.
  */
 
-#define QUEUE_MAX (4U << 20) /* bytes; chosen, some 20,000 records */
+#define QUEUE_MAX (1U << 20) /* bytes; chosen, some 7,000 records */
 
 static void on_frame(void *arg, const uint8_t *untrusted_data, size_t len)
 {
