@@ -78,7 +78,7 @@ struct data_config {
  * Errors: 0, or -1 with errno.
  */
 int data_open(struct loop *loop, struct vchan *vchan, const struct data_config *config,
-               struct data_call **ret_call) MUST_CHECK;
+              struct data_call **ret_call) MUST_CHECK;
 
 /** data_process_ended() - the service's process was reaped: code is what EXIT_CODE carries.
  *  Closes in_fd; EXIT_CODE follows when stdout and stderr have ended. */

@@ -18,8 +18,8 @@
 static const struct skerry_command commands[] = {
         {"ask", "[-s SOCKET] [--answer deny|allow:QUBE|FILE]", "answer prompts in this terminal",
          skerry_ask},
-        {"policy", "check|why|list|graph|test|log ...", "check the policy and explain what it decides",
-         skerry_policy},
+        {"policy", "check|why|list|graph|test|log ...",
+         "check the policy and explain what it decides", skerry_policy},
         {"trace", "[--last | --call ID | --service NAME | --summary] [--follow]",
          "show where the time of calls went", skerry_trace},
 };

@@ -2,6 +2,7 @@
 #ifndef QUBE_AGENT_FORK_SERVER_H
 #define QUBE_AGENT_FORK_SERVER_H
 
+#include <stddef.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +22,6 @@ int fork_server_path(char *dst, size_t dst_len, const char *format, const char *
 
 /** fork_server_call() - the connection (given) if that user has a fork server; else -1 */
 int fork_server_call(const char *format, const char *user, bool just_exec, uint32_t domain,
-		     uint32_t port, const char *command) MUST_CHECK;
+                     uint32_t port, const char *command) MUST_CHECK;
 
 #endif

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The agent's half of the fork server's protocol (doc/protocol/qrexec.md, 10.9): a command for a process of
+ * the user's own session. Trusts the server as far as the user may be trusted: its answer is the end.
+ */
 #include "qube/agent/fork_server.h"
 
 #include <errno.h>

@@ -23,13 +23,13 @@ struct pool;
 /* A call, as it goes to a worker; the command line follows it. Between processes of one program, so
  * its layout is that of the struct. */
 struct pool_job {
-	uint32_t domain;	/* where to connect the data channel */
+	uint32_t domain; /* where to connect the data channel */
 	uint32_t port;
 	bool just_exec;
-	bool has_found;		/* rpc */
-	int status;		/* not 0: only report this code */
-	char user[SERVICE_USER_MAX];	/* to run as; "": the agent's own */
-	char shell[POOL_SHELL_MAX];	/* "": /bin/sh */
+	bool has_found;              /* rpc */
+	int status;                  /* not 0: only report this code */
+	char user[SERVICE_USER_MAX]; /* to run as; "": the agent's own */
+	char shell[POOL_SHELL_MAX];  /* "": /bin/sh */
 	struct service_found found;
 };
 
@@ -49,6 +49,6 @@ int pool_attach(struct pool *pool, struct loop *loop) MUST_CHECK;
  * Errors: 0, or -1 with errno (no descriptor, no memory); done() is not called then.
  */
 int pool_run(struct pool *pool, const struct pool_job *job, const char *line,
-	     void (*done)(void *arg), void *arg) MUST_CHECK;
+             void (*done)(void *arg), void *arg) MUST_CHECK;
 
 #endif

@@ -5,7 +5,7 @@
 #include "lib/base/compat.h"
 #include "qube/agent/pool.h"
 
-#define POOL_LINE_MAX (66U * 1024)	/* bytes of a command line with its NUL */
+#define POOL_LINE_MAX (66U * 1024) /* bytes of a command line with its NUL */
 
 /** spawner_main() - forks a worker for every descriptor that comes over the socket, until it ends */
 void spawner_main(int sock) NORETURN;

@@ -15,7 +15,7 @@
 
 struct user {
 	char name[SERVICE_USER_MAX];
-	char tag[128];	/* for the system log: descriptor-source; "": a shell command */
+	char tag[128]; /* for the system log: descriptor-source; "": a shell command */
 };
 
 /** user_is_own() - whether the agent, not being root, may run a program as this user */
@@ -26,7 +26,7 @@ bool user_is_own(const char *name);
  * Returns whether user_start() is to be used: true if we are root.
  */
 bool user_prepare(struct user *user, const char *name, const struct service_command *command)
-	MUST_CHECK;
+        MUST_CHECK;
 
 /**
  * user_start() - a run_config's start(): the program in a session of the user

@@ -24,7 +24,7 @@ failed=0
 check() {
 	n=$((n + 1))
 	found=$(errors "$1")
-	if [ "$found" "$2" 0 ]; then
+	if test "$found" "$2" 0; then
 		echo "ok $n - $3 ($(sed -n 's/ *\([0-9e+.]*\) states, stored.*/\1/p' pan.log) states)"
 	else
 		echo "not ok $n - $3"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/vchan over memory, put in its place at link time: a test writes what the agent would. */
 #include "tests/unit/slices/fake_vchan.h"
 
 #include <errno.h>
