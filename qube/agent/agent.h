@@ -29,12 +29,12 @@ struct agent {
 	struct control *control;
 	struct trigger *trigger;
 	struct session *session;
-	struct call *calls;	/* all that have not ended */
-	const char *socket_path;	/* of the local trigger socket */
-	const char *fork_server_format;	/* with one %s; NULL: not used */
+	struct call *calls;             /* all that have not ended */
+	const char *socket_path;        /* of the local trigger socket */
+	const char *fork_server_format; /* with one %s; NULL: not used */
 	bool woke_meminfo;
-	size_t n_inline;	/* calls that run in this process */
-	bool leaving;	/* a copy of the agent that only finishes its calls */
+	size_t n_inline; /* calls that run in this process */
+	bool leaving;    /* a copy of the agent that only finishes its calls */
 };
 
 /* control.c: the control channel. */
@@ -44,7 +44,7 @@ int control_start(struct agent *agent) MUST_CHECK;
 /** control_send() - queue a message for dom0; len is that of the body, in two parts. While nobody
  *  is there it waits. Without memory it is dropped and logged. */
 void control_send(struct agent *agent, uint32_t type, const void *body, size_t len,
-		  const void *more, size_t more_len);
+                  const void *more, size_t more_len);
 /** control_send_terminated() - the call on this data channel is over */
 void control_send_terminated(struct agent *agent, uint32_t domain, uint32_t port);
 /** control_ready() - HELLO is done and there is little in the queue: take requests of local users */
@@ -54,7 +54,6 @@ bool control_ready(const struct agent *agent);
 void control_stop(struct agent *agent);
 
 /* trigger.c: the local socket. */
-
 
 int trigger_start(struct agent *agent) MUST_CHECK;
 /** trigger_connect() - SERVICE_CONNECT from dom0; ident is NUL-terminated */
@@ -72,7 +71,7 @@ void trigger_stop(struct agent *agent);
 
 /** calls_start() - EXEC_CMDLINE or JUST_EXEC; line is NUL-terminated */
 void calls_start(struct agent *agent, bool just_exec, uint32_t domain, uint32_t port,
-		 const char *line);
+                 const char *line);
 
 /* session.c: wait-for-session. */
 
@@ -86,6 +85,6 @@ int session_start(struct agent *agent) MUST_CHECK;
 /** session_wait() - run() is called when qubes.WaitForSession has ended, whatever its status, or now
  *  if too many wait already */
 void session_wait(struct agent *agent, struct session_waiter *waiter, const char *user,
-		  const char *source);
+                  const char *source);
 
 #endif

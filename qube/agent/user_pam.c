@@ -189,7 +189,7 @@ static void insert_logger(const char *tag, bool to_caller)
 	int fds[2];
 	pid_t pid;
 
-	if (!*tag || access(LOGGER, X_OK) < 0 || pipe(fds) < 0)
+	if (!*tag || access(LOGGER, X_OK) < 0 || pipe2(fds, O_CLOEXEC) < 0)
 		return;
 	pid = fork();
 	if (pid == 0) {
