@@ -193,7 +193,7 @@ static void insert_logger(const char *tag, bool to_caller)
 		return;
 	pid = fork();
 	if (pid == 0) {
-		int to = to_caller ? dup(2) : -1;
+		int to = to_caller ? fcntl(2, F_DUPFD_CLOEXEC, 3) : -1;
 
 		for (int fd = 0; fd < 3; fd++)
 			(void)fd_close(fd);
