@@ -4,7 +4,6 @@
 
 #include <stddef.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/compat.h"
