@@ -61,6 +61,11 @@ static void finish(struct process *p, enum slice_outcome outcome)
 		if (len < 0 || send(KEEPER_FD, packet, (size_t)len, MSG_NOSIGNAL) < 0)
 			outcome = SLICE_ORPHANED;
 	}
+	/* The other descriptor may be ready in this same turn: nothing may be handled any more. */
+	loop_fd_remove(p->loop, &p->keeper);
+	loop_fd_remove(p->loop, &p->channel);
+	loop_timer_clear(p->loop, &p->late);
+	loop_timer_clear(p->loop, &p->busy);
 	p->slice.vchan = vchan_close(p->slice.vchan);
 	loop_stop(p->loop,
 	          outcome == SLICE_BAD_HELLO || outcome == SLICE_BROKEN ? EXIT_MALFORMED : 0);
