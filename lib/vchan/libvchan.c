@@ -281,7 +281,7 @@ static ssize_t attempt(struct libvchan *ctrl, enum direction what, void *data, s
 		r = vchan_write_message(vchan, data, size, NULL, 0);
 		return r == 0 ? (ssize_t)size : r > 0 ? 0 : -1;
 	}
-	CHECK(false && "an unknown direction");
+	errno = EINVAL;
 	return -1;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef LIBVCHAN_H
-#define LIBVCHAN_H
+#ifndef LIB_VCHAN_PUBLIC_LIBVCHAN_H
+#define LIB_VCHAN_PUBLIC_LIBVCHAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
