@@ -198,12 +198,11 @@ static void decide_ask(struct view *view, struct decision *out)
 	const struct rule *rule = out->rule;
 
 	/* Without facts about the source nobody knows what to offer, nor where to ask. */
-	if (out->source == NO_ID && rule->redirect == NO_ID) {
+	if ((out->source == NO_ID && rule->redirect == NO_ID) || offers_find(view, out)) {
 		deny(out, REFUSAL_INCONSISTENT, false);
 		out->no_answer = true;
 		return;
 	}
-	out->offers = offers_find(view, out);
 	if (!out->offers) {
 		deny(out, REFUSAL_NO_ASK_TARGETS, true);
 		return;

@@ -37,7 +37,7 @@ enum refusal {
 	REFUSAL_LOOPBACK,           /* from here on: only by decision_execute() */
 	REFUSAL_RELAYVM_UNSET,
 	REFUSAL_TRANSPORT_RPC_UNSET,
-	REFUSAL_INCONSISTENT, /* facts or rule cannot be said in an answer; no answer is sent */
+	REFUSAL_INCONSISTENT, /* facts or rule cannot be said in an answer, or no memory; no answer */
 	REFUSAL_MAX
 };
 

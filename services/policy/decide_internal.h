@@ -69,6 +69,8 @@ struct keys view_target_keys(const struct view *view, const struct decision *dec
 /** view_groups() - the rules of a decision's service and argument; NO_ID where there are none */
 void view_groups(const struct policy *policy, const struct decision *decision, uint32_t groups[3]);
 
+/** view_dom0_text() - one of the three spellings of dom0 */
+bool view_dom0_text(const char *text, size_t len);
 /** target_parse() - 8.1 steps 2 to 5 on a text; REFUSAL_NONE, BAD_TARGET_TOKEN, NOT_DISPVM_TEMPLATE */
 enum refusal target_parse(const struct view *view, const char *text, size_t len, struct target *ret,
                           bool *ret_unknown);
@@ -78,8 +80,9 @@ void target_set_disp(const struct view *view, uint32_t qube, struct target *ret)
 /** target_default_disp() - the disposable that @dispvm means for a source; false: none */
 bool target_default_disp(const struct view *view, uint32_t source, struct target *ret);
 
-/** offers_find() - the list for an ask rule, made or from the cache; NULL: none, or no memory */
-struct offers *offers_find(struct view *view, struct decision *decision);
+/** offers_find() - decision->offers for its ask rule, made or from the cache; NULL: there are none.
+ *  Errors: 0; -1: no memory, and nothing is remembered. */
+int offers_find(struct view *view, struct decision *decision) MUST_CHECK;
 void offers_drop_all(struct view *view);
 
 #endif

@@ -102,7 +102,9 @@ static bool is_self(const struct view *view, const struct decision *decision)
 	if (target->kind == TARGET_DISPVM_OF)
 		return false;
 	if (decision->source == NO_ID)
-		return strcmp(target->text, decision->source_text) == 0;
+		return strcmp(target->text, decision->source_text) == 0 ||
+		       (target->dom0 &&
+		        view_dom0_text(decision->source_text, strlen(decision->source_text)));
 	return target->qube == decision->source || (target->dom0 && decision->source == view->dom0);
 }
 

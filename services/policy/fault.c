@@ -50,10 +50,17 @@ static const struct {
         [CODE_DIRECTIVE] = {"directive",
                             "'%s' is no directive here; there are !include, !include-dir, "
                             "!include-service, !compat-4.0 (service files: !include only)"},
-        [CODE_DIRECTIVE_PARAMS] = {"directive_params",
-                                   "wrong number of words behind the directive"},
-        [CODE_INCLUDE_NOT_FILE] = {"include_not_file", "'%s' is not a file that can be included"},
-        [CODE_INCLUDE_NOT_DIR] = {"include_not_dir", "'%s' is not a directory"},
+        [CODE_DIRECTIVE_PARAMS] =
+                {"directive_params",
+                 "wrong number of words behind the directive; write !include PATH, "
+                 "!include-dir PATH, !include-service SERVICE ARGUMENT "
+                 "PATH or !compat-4.0; a comment needs a line of its own"},
+        [CODE_INCLUDE_NOT_FILE] = {"include_not_file",
+                                   "'%s' is not a file that can be included; a "
+                                   "relative path starts at the policy directory"},
+        [CODE_INCLUDE_NOT_DIR] = {"include_not_dir",
+                                  "'%s' is not a directory; a relative path starts "
+                                  "at the policy directory"},
 };
 
 static const char *const kinds[] = {
@@ -78,8 +85,12 @@ void fault_explain(const struct line_fault *fault, char *out, size_t max)
 {
 	const char *text = codes[fault->code].text;
 	const char *gap = strstr(text, "%s");
-	/* Long enough for any sensible word; the position says where the rest is. */
+	/* Long enough for any sensible word; the position says where the rest is. Whole characters. */
 	int len = (int)MIN(fault->where.len, 40U);
+
+	while (len > 0 && (size_t)len < fault->where.len &&
+	       ((uint8_t)fault->where.p[len] & 0xc0) == 0x80)
+		len--;
 
 	if (gap)
 		(void)snprintf(out, max, "%.*s%.*s%s", (int)(gap - text), text, len,

@@ -45,6 +45,17 @@ static int resolve_path(struct parse_at *at, struct slice path, enum file_kind w
 	return 0;
 }
 
+/* The cure of a cycle is in the line that closes it. */
+static void place_fault(const struct parse_at *at, const struct parsed_line *line)
+{
+	struct policy_fault *fault = at->load->fault;
+
+	(void)snprintf(fault->file, sizeof(fault->file), "%s", at->path);
+	fault->line = at->line;
+	fault->length = text_columns(line->path.p, line->path.len);
+	fault->column = text_columns(at->text.p, (size_t)(line->path.p - at->text.p)) + 1;
+}
+
 static int include_file(struct parse_at *at, const struct parsed_line *line, struct slice service,
                         struct slice argument, struct line_fault *what)
 {
@@ -55,6 +66,8 @@ static int include_file(struct parse_at *at, const struct parsed_line *line, str
 		return -1;
 	r = load_file(at->load, real, real, at->base, service, argument);
 	free(real);
+	if (r && at->load->fault->kind == FAULT_RECURSION && at->load->fault->line == 0)
+		place_fault(at, line);
 	return r;
 }
 
@@ -67,8 +80,11 @@ static int include_dir(struct parse_at *at, const struct parsed_line *line, stru
 	if (resolve_path(at, line->path, FILE_DIRECTORY, &real, what))
 		return -1;
 	r = load_list_policy(at->load, real, &entries);
-	for (uint32_t i = 0; i < entries.n && r == 0; i++)
+	for (uint32_t i = 0; i < entries.n && r == 0; i++) {
 		r = load_entry(at->load, &entries.list[i], at->base, none, none);
+		if (r)
+			r = load_settle(at->load);
+	}
 	entries_fini(&entries);
 	free(real);
 	return r;
@@ -203,6 +219,8 @@ static int include_legacy(struct load *load)
 
 		r = load_entry(load, entry, load->legacy_dir, legacy_service(entry->name),
 		               legacy_argument(entry->name));
+		if (r)
+			r = load_settle(load);
 		if (r == 0 && strchr(entry->name, '+'))
 			r = close_legacy(load, entry);
 	}

@@ -44,6 +44,15 @@ static int fault_line(const struct parse_at *at, struct slice line, const struct
 	return -1;
 }
 
+int load_settle(struct load *load)
+{
+	if (!load->report || load->fault->kind == FAULT_LIMIT || load->fault->kind == FAULT_MEMORY)
+		return -1;
+	load->report(load->report_ctx, load->fault);
+	*load->fault = (struct policy_fault){0};
+	return 0;
+}
+
 static bool illegal_name(const char *name)
 {
 	for (const char *p = name; *p; p++) {
@@ -146,7 +155,8 @@ int load_list_policy(struct load *load, const char *dir, struct entries *entries
 		        load, FAULT_FILENAME, path, 0,
 		        "a policy file's name may hold 0-9 a-z _ . - only; rename or remove it");
 		free(path);
-		return r;
+		if (r && load_settle(load))
+			return -1;
 	}
 	return 0;
 }
@@ -203,20 +213,35 @@ static int take_line(struct parse_at *at, struct slice line)
 	return what.code == CODE_NONE ? -1 : fault_line(at, line, &what);
 }
 
+static int fault_encoding(const struct parse_at *at, struct text_lines lines)
+{
+	struct slice line;
+
+	(void)fault_file(at->load, FAULT_ENCODING, at->path, 0,
+	                 "this file is not UTF-8; save it in that encoding");
+	while (text_line(&lines, &line)) {
+		if (text_utf8(line.p, line.len))
+			continue;
+		at->load->fault->line = lines.line;
+		break;
+	}
+	return -1;
+}
+
 static int parse_text(struct parse_at *at, char *data, size_t len)
 {
 	struct text_lines lines = {.p = data, .end = data + len};
 	struct slice line;
 
 	if (!text_utf8(data, len))
-		return fault_file(at->load, FAULT_ENCODING, at->path, 0,
-		                  "this file is not UTF-8; save it in that encoding");
+		return fault_encoding(at, lines);
 	at->file = policy_add_file(at->load->policy, at->path);
 	if (at->file == NO_ID)
 		return fault_memory(at->load);
 	while (text_line(&lines, &line)) {
 		at->line = lines.line;
-		if (take_line(at, line))
+		at->text = line;
+		if (take_line(at, line) && load_settle(at->load))
 			return -1;
 	}
 	return 0;
@@ -238,10 +263,12 @@ int load_file(struct load *load, const char *path, const char *shown, const char
 	if (enter(load, path))
 		return -1;
 	if (load->files->read(load->files->ctx, path, &data, &len)) {
-		bool big = errno == EFBIG;
+		enum fault_kind kind = errno == EFBIG    ? FAULT_LIMIT
+		                       : errno == ENOMEM ? FAULT_MEMORY
+		                                         : FAULT_IO;
 
-		return fault_file(load, big ? FAULT_LIMIT : FAULT_IO, path, errno,
-		                  "cannot read this file");
+		load->depth--;
+		return fault_file(load, kind, path, errno, "cannot read this file");
 	}
 	load->total += len;
 	if (load->total > POLICY_TOTAL_MAX)
@@ -287,6 +314,8 @@ static int load_all(struct load *load, const struct policy_place *place)
 		uint32_t before = all.n;
 
 		r = load_list_policy(load, place->dirs[d], &here);
+		if (r)
+			r = load_settle(load);
 		for (uint32_t i = 0; i < here.n && r == 0; i++) {
 			bool hidden = before > 0 && bsearch(&here.list[i], all.list, before,
 			                                    sizeof(*all.list), compare_entries);
@@ -298,8 +327,11 @@ static int load_all(struct load *load, const struct policy_place *place)
 		if (r == 0 && all.n > 0)
 			qsort(all.list, all.n, sizeof(*all.list), compare_entries);
 	}
-	for (uint32_t i = 0; i < all.n && r == 0; i++)
+	for (uint32_t i = 0; i < all.n && r == 0; i++) {
 		r = load_entry(load, &all.list[i], all.list[i].dir, none, none);
+		if (r)
+			r = load_settle(load);
+	}
 	entries_fini(&all);
 	return r;
 }
@@ -307,8 +339,17 @@ static int load_all(struct load *load, const struct policy_place *place)
 struct policy *policy_load(const struct policy_place *place, const struct policy_files *files,
                            struct policy_fault *fault)
 {
+	return policy_load_report(place, files, NULL, NULL, fault);
+}
+
+struct policy *policy_load_report(const struct policy_place *place,
+                                  const struct policy_files *files, policy_fault_fn *report,
+                                  void *ctx, struct policy_fault *fault)
+{
 	struct load load = {.files = files,
 	                    .fault = fault,
+	                    .report = report,
+	                    .report_ctx = ctx,
 	                    .legacy_dir = place->legacy_dir,
 	                    .policy = policy_new()};
 

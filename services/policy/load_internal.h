@@ -8,6 +8,8 @@
 struct load {
 	const struct policy_files *files;
 	struct policy_fault *fault;
+	policy_fault_fn *report; /* NULL: the first fault ends the load */
+	void *report_ctx;
 	const char *legacy_dir;
 	struct policy *policy;
 	const char *stack[POLICY_DEPTH_MAX]; /* real paths of the files being read */
@@ -25,6 +27,7 @@ struct parse_at {
 	struct slice argument;
 	uint32_t file;
 	uint32_t line;
+	struct slice text; /* the line being read */
 };
 
 struct entry {
@@ -38,6 +41,12 @@ struct entries {
 	uint32_t room;
 };
 
+/**
+ * load_settle() - after a fault: whether the load goes on
+ *
+ * Only where all faults are wanted: this one is reported, and what it is about is left out.
+ */
+int load_settle(struct load *load) MUST_CHECK;
 void entries_fini(struct entries *entries);
 /** load_join() - dir/name, or name if it is absolute; given, NULL: no memory */
 char *load_join(const char *dir, const char *name, size_t len);

@@ -52,11 +52,34 @@ static void put_dom0(const struct view *view, struct collection *all, uint8_t in
 static void put_disp(const struct view *view, const struct decision *decision,
                      struct collection *all, uint32_t qube, uint8_t in)
 {
-	if (!system_qube(view->system, qube)->template_for_dispvms)
-		return;
-	all->disps[qube] = in;
 	if (!in && decision->source != NO_ID && view->qubes[decision->source].dispvm == qube)
 		all->dispvm = false;
+	if (system_qube(view->system, qube)->template_for_dispvms)
+		all->disps[qube] = in;
+}
+
+/* @dispvm:NAME where no qube has the name: what a denied @dispvm may mean all the same. */
+static void put_missing_disp(const struct view *view, const struct decision *decision,
+                             struct collection *all, struct slice name, uint8_t in)
+{
+	const char *means = decision->source == NO_ID
+	                            ? NULL
+	                            : system_qube(view->system, decision->source)->default_dispvm;
+
+	if (!in && means && slice_is(name, means))
+		all->dispvm = false;
+}
+
+/* One qube by name or uuid; a spelling of dom0 is dom0 even where its facts lack a uuid. */
+static void put_name(const struct view *view, struct collection *all, const struct token *token,
+                     uint8_t in)
+{
+	uint32_t qube = system_find(view->system, token->text, token->len);
+
+	if (token->key == KEY_ADMINVM && (view->dom0 != NO_ID || !in))
+		put_dom0(view, all, in);
+	else if (qube != NO_ID)
+		all->qubes[qube] = in;
 }
 
 static void put_all(const struct view *view, const struct decision *decision,
@@ -68,7 +91,7 @@ static void put_all(const struct view *view, const struct decision *decision,
 		put_disp(view, decision, all, i, in);
 	}
 	all->dispvm = in;
-	if (with_dom0 && view->dom0 != NO_ID)
+	if (with_dom0 && (view->dom0 != NO_ID || !in))
 		put_dom0(view, all, in);
 }
 
@@ -97,7 +120,8 @@ static void put_group(const struct view *view, const struct decision *decision,
 static void put_token(const struct view *view, const struct decision *decision,
                       struct collection *all, const struct token *token, uint8_t in)
 {
-	uint32_t qube = NO_ID;
+	struct slice rest = {token->text + token->rest, token->len - token->rest};
+	uint32_t qube;
 
 	switch (token->kind) {
 	case TOKEN_ANY:
@@ -111,15 +135,14 @@ static void put_token(const struct view *view, const struct decision *decision,
 		all->dispvm = in;
 		break;
 	case TOKEN_NAME:
-		qube = system_find(view->system, token->text, token->len);
-		if (qube != NO_ID)
-			all->qubes[qube] = in;
+		put_name(view, all, token, in);
 		break;
 	case TOKEN_DISPVM_NAME:
-		qube = system_find(view->system, token->text + token->rest,
-		                   token->len - token->rest);
+		qube = system_find(view->system, rest.p, rest.len);
 		if (qube != NO_ID)
 			put_disp(view, decision, all, qube, in);
+		else
+			put_missing_disp(view, decision, all, rest, in);
 		break;
 	case TOKEN_TAG:
 	case TOKEN_TYPE:
@@ -277,15 +300,17 @@ static struct offers *make_offers(const struct list *list)
 	return offers;
 }
 
-static struct offers *build(const struct view *view, const struct decision *decision)
+/* *ret NULL: nothing may be offered. -1: no memory. */
+static int build(const struct view *view, const struct decision *decision, struct offers **ret)
 {
 	size_t n = system_n_qubes(view->system);
 	struct collection all = {.qubes = calloc(n * 2 + 1, 1)};
 	char(*disp)[TARGET_TEXT_LEN] = calloc(n + 1, sizeof(*disp));
 	struct list list = {.texts = calloc(n * 2 + 3, sizeof(char *))};
-	struct offers *offers = NULL;
 	struct target target;
+	int r = -1;
 
+	*ret = NULL;
 	if (all.qubes && disp && list.texts) {
 		all.disps = all.qubes + n;
 		if (decision->rule->redirect != NO_ID) {
@@ -295,12 +320,13 @@ static struct offers *build(const struct view *view, const struct decision *deci
 			write_members(view, decision, &all, &list, disp);
 		}
 		if (list.n > 0)
-			offers = make_offers(&list);
+			*ret = make_offers(&list);
+		r = list.n > 0 && !*ret ? -1 : 0;
 	}
 	free(all.qubes);
 	free(disp);
 	free((void *)list.texts);
-	return offers;
+	return r;
 }
 
 static void set_default(const struct view *view, struct decision *decision, struct offers *offers)
@@ -370,7 +396,7 @@ static struct cached *cache_slot(struct view *view, const struct cached *wanted)
 	return slot;
 }
 
-struct offers *offers_find(struct view *view, struct decision *decision)
+int offers_find(struct view *view, struct decision *decision)
 {
 	struct cached wanted = {
 	        .service = decision->service_id,
@@ -384,10 +410,12 @@ struct offers *offers_find(struct view *view, struct decision *decision)
 	if (!view->cache)
 		view->cache = calloc(OFFERS_CACHED, sizeof(*view->cache));
 	if (!view->cache)
-		return NULL;
+		return -1;
 	slot = cache_slot(view, &wanted);
 	if (!same_list(slot, &wanted)) {
-		wanted.offers = build(view, decision);
+		/* A list that could not be made is not one without members: it is not kept. */
+		if (build(view, decision, &wanted.offers))
+			return -1;
 		if (wanted.offers)
 			set_default(view, decision, wanted.offers);
 		wanted.ignored_default = decision->ignored_default;
@@ -399,5 +427,6 @@ struct offers *offers_find(struct view *view, struct decision *decision)
 		view->cache_members += slot->offers ? slot->offers->n : 0;
 	}
 	decision->ignored_default = slot->ignored_default;
-	return slot->offers;
+	decision->offers = slot->offers;
+	return 0;
 }

@@ -101,10 +101,10 @@ size_t policy_format_rule(const struct policy *policy, const struct rule *rule, 
 /* Faults. The codes are those of doc/protocol/policy.md, 3.2 and 4. */
 enum fault_kind {
 	FAULT_NONE,
-	FAULT_SYNTAX,    /* a line: code, line, column, length are set */
-	FAULT_FILENAME,  /* a file's name: refuse and notify */
-	FAULT_IO,        /* something cannot be read: refuse and notify */
-	FAULT_ENCODING,  /* not UTF-8: no answer */
+	FAULT_SYNTAX,   /* a line: code, line, column, length are set; the others may have a line */
+	FAULT_FILENAME, /* a file's name: refuse and notify */
+	FAULT_IO,       /* something cannot be read: refuse and notify */
+	FAULT_ENCODING, /* not UTF-8: no answer */
 	FAULT_RECURSION, /* include cycle: no answer */
 	FAULT_LIMIT,     /* a bound above was reached: no answer */
 	FAULT_MEMORY,
@@ -235,6 +235,19 @@ struct policy_place {
  */
 struct policy *policy_load(const struct policy_place *place, const struct policy_files *files,
                            struct policy_fault *fault) MUST_CHECK;
+
+/**
+ * policy_load_report() - every fault, each by a call of report; for tools, not for deciding
+ *
+ * A line or file with a fault is left out and the load goes on. A file that is included several
+ * times reports its faults each time.
+ * Errors: the policy (given) of what is without fault, also if that is nothing; NULL with *fault
+ *         where the load could not go on (FAULT_LIMIT, FAULT_MEMORY), which is not reported.
+ */
+typedef void policy_fault_fn(void *ctx, const struct policy_fault *fault);
+struct policy *policy_load_report(const struct policy_place *place,
+                                  const struct policy_files *files, policy_fault_fn *report,
+                                  void *ctx, struct policy_fault *fault) MUST_CHECK;
 
 /** policy_load_disk() - policy_load() from disk; *inputs is started here, also filled on failure */
 struct policy *policy_load_disk(const struct policy_place *place, struct policy_inputs *inputs,

@@ -5,29 +5,51 @@
 
 #include "services/policy/system.h"
 
-/* Facts as the admin service says them in JSON; its own text, hence json-c. */
+/*
+ * Facts as the admin service says them in JSON; its own text, hence json-c. A value of another type
+ * than expected counts as the one that allows less.
+ */
+
+/* A text with a NUL inside would be taken for its beginning: that is no text. */
+static const char *text_of(struct json_object *value)
+{
+	const char *text;
+
+	if (!json_object_is_type(value, json_type_string))
+		return NULL;
+	text = json_object_get_string(value);
+	return strlen(text) == (size_t)json_object_get_string_len(value) ? text : NULL;
+}
 
 static const char *get_text(struct json_object *qube, const char *key)
 {
 	struct json_object *value = NULL;
 
-	if (!json_object_object_get_ex(qube, key, &value) ||
-	    !json_object_is_type(value, json_type_string))
-		return NULL;
-	return json_object_get_string(value);
+	return json_object_object_get_ex(qube, key, &value) ? text_of(value) : NULL;
 }
 
 static bool get_bool(struct json_object *qube, const char *key)
 {
 	struct json_object *value = NULL;
 
-	return json_object_object_get_ex(qube, key, &value) && json_object_get_boolean(value);
+	return json_object_object_get_ex(qube, key, &value) &&
+	       json_object_is_type(value, json_type_boolean) && json_object_get_boolean(value);
+}
+
+/* Hidden from prompts: a feature that is set to anything but nothing. */
+static bool get_internal(struct json_object *qube)
+{
+	struct json_object *value = NULL;
+
+	if (!json_object_object_get_ex(qube, "internal", &value) || !value)
+		return false;
+	return !json_object_is_type(value, json_type_string) ||
+	       json_object_get_string_len(value) > 0;
 }
 
 static int add_qube(struct system *system, const char *name, struct json_object *json)
 {
 	const char *tags[SYSTEM_TAGS_MAX];
-	const char *internal = get_text(json, "internal");
 	const char *power = get_text(json, "power_state");
 	struct json_object *list = NULL;
 	struct system_qube qube = {
@@ -36,7 +58,7 @@ static int add_qube(struct system *system, const char *name, struct json_object 
 	        .type = get_text(json, "type"),
 	        .tags = tags,
 	        .template_for_dispvms = get_bool(json, "template_for_dispvms"),
-	        .internal = internal && internal[0] != '\0',
+	        .internal = get_internal(json),
 	        .running = power && strcmp(power, "Running") == 0,
 	        .default_dispvm = get_text(json, "default_dispvm"),
 	        .icon = get_text(json, "icon"),
@@ -54,9 +76,9 @@ static int add_qube(struct system *system, const char *name, struct json_object 
 		for (size_t i = 0; i < qube.n_tags; i++) {
 			struct json_object *tag = json_object_array_get_idx(list, i);
 
-			if (!json_object_is_type(tag, json_type_string))
+			tags[i] = text_of(tag);
+			if (!tags[i])
 				return -1;
-			tags[i] = json_object_get_string(tag);
 		}
 	}
 	return system_add(system, &qube);

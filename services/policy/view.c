@@ -117,7 +117,7 @@ struct system *view_system(const struct view *view)
 static const uint32_t keys_anyvm[] = {KEY_ANY, KEY_ANYVM};
 static const uint32_t keys_dom0[] = {KEY_ANY, KEY_ADMINVM};
 
-static bool dom0_text(const char *text, size_t len)
+bool view_dom0_text(const char *text, size_t len)
 {
 	struct slice s = {text, len};
 
@@ -135,7 +135,7 @@ struct keys view_source_keys(const struct view *view, const struct decision *dec
 
 		keys.list = view->keys + qube->first;
 		keys.n = qube->n;
-	} else if (dom0_text(decision->source_text, len)) {
+	} else if (view_dom0_text(decision->source_text, len)) {
 		keys.list = keys_dom0;
 	} else {
 		uint32_t id = names_find(&view->policy->words, decision->source_text, len);
@@ -152,6 +152,7 @@ static void dispvm_keys(const struct view *view, const struct decision *decision
 	char word[TARGET_TEXT_LEN];
 	const char *name;
 	uint32_t template;
+	uint32_t id;
 
 	keys->extra[0] = KEY_DISPVM;
 	if (decision->source == NO_ID)
@@ -169,7 +170,9 @@ static void dispvm_keys(const struct view *view, const struct decision *decision
 		return;
 	memcpy(word, "@dispvm:", 8);
 	memcpy(word + 8, name, strlen(name));
-	keys->extra[1] = names_find(&view->policy->words, word, strlen(name) + 8);
+	id = names_find(&view->policy->words, word, strlen(name) + 8);
+	if (id != NO_ID && view->policy->tokens[id].kind == TOKEN_DISPVM_NAME)
+		keys->extra[1] = id;
 }
 
 struct keys view_target_keys(const struct view *view, const struct decision *decision)
@@ -279,7 +282,7 @@ enum refusal target_parse(const struct view *view, const char *text, size_t len,
 	if (qube != NO_ID) {
 		target_set_qube(view, qube, ret);
 		set_text(ret, text, len);
-	} else if (dom0_text(text, len)) {
+	} else if (view_dom0_text(text, len)) {
 		set_plain(ret, TARGET_DOM0, "dom0");
 		set_text(ret, text, len);
 	} else {
