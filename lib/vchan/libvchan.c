@@ -5,6 +5,12 @@
  * calls: bytes written before the client comes must reach it without another call. For that alone
  * a waiting server has one thread, which ends when the client is there.
  *
+ * Threads: some may be blocked in the calls of one channel while others use it, for example a reader
+ * and a writer. There is one descriptor for both of them, and an event that one takes is gone for the
+ * others; so one sleeps on the descriptor, the others on it, and each event wakes them all.
+ * libvchan_close() needs all to be out, and a poll() of the program's own does not know of the events
+ * that another thread takes: who polls does all its calls from one thread, as with the original.
+ *
  * Source: doc/protocol/vchan.md, 1 and 2.2.
  */
 #include "lib/vchan/public/libvchan.h"
@@ -32,6 +38,9 @@
 struct libvchan {
 	struct vchan *vchan;
 	pthread_mutex_t lock; /* the helper and, in some programs, two threads */
+	pthread_cond_t stepped;
+	uint64_t steps; /* events taken */
+	bool sleeper;   /* a thread sleeps on the descriptor */
 	bool blocking;
 	bool unfinished; /* asynchronous client before finish gave 0 */
 	bool has_helper; /* to be joined */
@@ -69,6 +78,8 @@ static void step(struct libvchan *ctrl)
 	(void)vchan_step(ctrl->vchan);
 	if (vchan_listener(ctrl->vchan) < 0)
 		end_helper(ctrl);
+	ctrl->steps++;
+	(void)pthread_cond_broadcast(&ctrl->stepped);
 }
 
 static void *helper_main(void *arg)
@@ -128,6 +139,7 @@ static struct libvchan *ctrl_new(void)
 		errno = ENOMEM;
 		return NULL;
 	}
+	(void)pthread_cond_init(&ctrl->stepped, NULL);
 	ctrl->blocking = true;
 	ctrl->stop_fd = -1;
 	ctrl->watch_fd = -1;
@@ -182,33 +194,53 @@ static struct libvchan *start_client(int domain, int port)
 	return ctrl;
 }
 
-/* Until something may have changed; without the lock, so that another thread can write. */
-static int wait_event(struct libvchan *ctrl)
+/* Sleeps on the descriptor, without the lock, so that another thread can work. */
+static int sleep_on_fd(struct libvchan *ctrl)
 {
 	struct pollfd wait = {.fd = vchan_fd(ctrl->vchan), .events = POLLIN};
 	int r;
 
+	ctrl->sleeper = true;
+	(void)pthread_mutex_unlock(&ctrl->lock);
 	do {
 		r = poll(&wait, 1, -1);
 	} while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return -1;
 	(void)pthread_mutex_lock(&ctrl->lock);
+	ctrl->sleeper = false;
+	return r < 0 ? -1 : 0;
+}
+
+/*
+ * Called and left with the lock held: until something may have changed after the caller's look at
+ * the channel, which it had under the same lock. If the sleeper goes, another one takes its place.
+ */
+static int wait_event(struct libvchan *ctrl)
+{
+	uint64_t seen = ctrl->steps;
+	int r = 0;
+
+	while (ctrl->steps == seen && ctrl->sleeper)
+		(void)pthread_cond_wait(&ctrl->stepped, &ctrl->lock);
+	if (ctrl->steps != seen)
+		return 0;
+	r = sleep_on_fd(ctrl);
 	step(ctrl);
-	(void)pthread_mutex_unlock(&ctrl->lock);
-	return 0;
+	return r;
 }
 
 PUBLIC libvchan_t *libvchan_client_init(int domain, int port)
 {
 	struct libvchan *ctrl = start_client(domain, port);
+	int r = 0;
 
 	if (!ctrl)
 		return NULL;
-	while (vchan_state(ctrl->vchan) == VCHAN_CORE_WAITING) {
-		if (wait_event(ctrl))
-			return fail(ctrl);
-	}
+	(void)pthread_mutex_lock(&ctrl->lock);
+	while (r == 0 && vchan_state(ctrl->vchan) == VCHAN_CORE_WAITING)
+		r = wait_event(ctrl);
+	(void)pthread_mutex_unlock(&ctrl->lock);
+	if (r)
+		return fail(ctrl);
 	/* A server that closed at once may have left bytes, but one that never was is a failure. */
 	if (!vchan_connected(ctrl->vchan)) {
 		errno = ECONNREFUSED;
@@ -288,6 +320,7 @@ static ssize_t attempt(struct libvchan *ctrl, enum direction what, void *data, s
 /* A blocking stream write goes on until all is written; the rest ends with the first bytes. */
 static int transfer(struct libvchan *ctrl, enum direction what, void *data, size_t size)
 {
+	bool failed = false;
 	size_t done = 0;
 
 	if (ctrl->unfinished) {
@@ -298,20 +331,21 @@ static int transfer(struct libvchan *ctrl, enum direction what, void *data, size
 		errno = EINVAL;
 		return -1;
 	}
+	(void)pthread_mutex_lock(&ctrl->lock);
 	while (done < size) {
-		ssize_t r;
+		ssize_t r = attempt(ctrl, what, (uint8_t *)data + done, size - done);
+		bool enough = !ctrl->blocking || (r > 0 && what != WRITE);
 
-		(void)pthread_mutex_lock(&ctrl->lock);
-		r = attempt(ctrl, what, (uint8_t *)data + done, size - done);
-		(void)pthread_mutex_unlock(&ctrl->lock);
-		if (r < 0)
-			return -1;
-		done += (size_t)r;
-		if (!ctrl->blocking || (r > 0 && what != WRITE))
+		if (r < 0 || (r == 0 && !enough && wait_event(ctrl)))
+			failed = true;
+		else
+			done += (size_t)r;
+		if (failed || enough)
 			break;
-		if (r == 0 && wait_event(ctrl))
-			return -1;
 	}
+	(void)pthread_mutex_unlock(&ctrl->lock);
+	if (failed)
+		return -1;
 	return (int)done;
 }
 
@@ -351,15 +385,18 @@ PUBLIC int libvchan_recv(libvchan_t *ctrl, void *data, size_t size)
 PUBLIC int libvchan_wait(libvchan_t *ctrl)
 {
 	struct pollfd wait = {.fd = vchan_fd(ctrl->vchan), .events = POLLIN};
+	int r = -1;
 
 	if (ctrl->unfinished)
 		return 0;
+	(void)pthread_mutex_lock(&ctrl->lock);
 	/* No event follows the last one: who waits for it is told instead of left waiting. */
-	if (vchan_state(ctrl->vchan) == VCHAN_CLOSED && poll(&wait, 1, 0) <= 0) {
+	if (vchan_state(ctrl->vchan) == VCHAN_CLOSED && poll(&wait, 1, 0) <= 0)
 		errno = EPIPE;
-		return -1;
-	}
-	return wait_event(ctrl);
+	else
+		r = wait_event(ctrl);
+	(void)pthread_mutex_unlock(&ctrl->lock);
+	return r;
 }
 
 PUBLIC EVTCHN libvchan_fd_for_select(libvchan_t *ctrl)
@@ -429,6 +466,7 @@ PUBLIC void libvchan_close(libvchan_t *ctrl)
 	(void)vchan_close(ctrl->vchan);
 	(void)fd_close(ctrl->stop_fd);
 	(void)fd_close(ctrl->watch_fd);
+	(void)pthread_cond_destroy(&ctrl->stepped);
 	(void)pthread_mutex_destroy(&ctrl->lock);
 	free(ctrl);
 }
