@@ -216,6 +216,11 @@ static void step(struct vchan *vchan)
 			receive_hello(vchan);
 		return;
 	}
+	if (vchan->memfd.woken) {
+		vchan->memfd.woken = false;
+		if (vchan_watch(vchan, EPOLL_CTL_MOD, EVENTS))
+			vchan_end(vchan, "cannot watch the connection");
+	}
 	drain_doorbell(vchan);
 	take_state(vchan);
 }
@@ -403,8 +408,10 @@ static int import(struct vchan *vchan, const struct vchan_handle *handle,
 	}
 	if (check_memfd(fds[1], ring_area(handle->left_order, handle->right_order)) ||
 	    map_area(vchan, fds[1], handle->left_order, handle->right_order) ||
-	    vchan_watch(vchan, EPOLL_CTL_ADD, EVENTS))
+	    vchan_watch(vchan, EPOLL_CTL_ADD, EVENTS | EPOLLOUT))
 		return -1;
+	/* The exporter may have taken the event of bytes that are there already. */
+	vchan->memfd.woken = true;
 	vchan->memfd.left_order = handle->left_order;
 	vchan->memfd.right_order = handle->right_order;
 	vchan->memfd.ring.state = RING_OPEN;

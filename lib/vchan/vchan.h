@@ -88,8 +88,9 @@ struct vchan_handle {
 int vchan_export(struct vchan *vchan, struct vchan_handle *ret_handle, int fds[VCHAN_FDS_MAX])
         MUST_CHECK;
 /** vchan_import() - takes the descriptors, on failure too. Needs epoll_create1, epoll_ctl, and for
- *  memfd fcntl, fstat, mmap; the channel afterwards read, write, epoll_wait, send, recv, sendmsg and
- *  ioctl (SIOCINQ, SIOCOUTQ). Errors: 0, or -1 with errno. */
+ *  memfd fcntl, fstat, mmap; the channel afterwards read, write, epoll_wait, epoll_ctl, send, recv,
+ *  sendmsg and ioctl (SIOCINQ, SIOCOUTQ). Its descriptor is readable once, whatever the exporter took.
+ *  Errors: 0, or -1 with errno. */
 int vchan_import(const struct vchan_handle *handle, const int fds[VCHAN_FDS_MAX],
                  struct vchan **ret_vchan) MUST_CHECK;
 

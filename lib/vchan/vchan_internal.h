@@ -65,8 +65,9 @@ struct memfd_part {
 	size_t map_len;      /* bytes */
 	uint32_t left_order; /* log2 of bytes; private copies */
 	uint32_t right_order;
-	int memfd; /* until the first byte has moved; -1: closed */
-	bool dead; /* end of the doorbell socket seen */
+	int memfd;  /* until the first byte has moved; -1: closed */
+	bool dead;  /* end of the doorbell socket seen */
+	bool woken; /* imported: EPOLLOUT is armed to give one event */
 };
 
 struct vchan {
