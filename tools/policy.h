@@ -49,9 +49,11 @@ int policy_list(struct policy_tool *tool);
 int policy_graph(struct policy_tool *tool);
 int policy_test(struct policy_tool *tool);
 
+/* A faulty line, without its end and not terminated; len 0 if the fault is of the whole file. */
+typedef void lint_fn(void *ctx, const struct policy_fault *fault, const char *line, size_t len);
+
 /** lint_file() - every line of a file alone; service: in the service format. How many faults; -1:
  *  cannot be read. */
-int lint_file(const char *path, bool service,
-              void (*report)(void *ctx, const struct policy_fault *fault), void *ctx);
+int lint_file(const char *path, bool service, lint_fn *report, void *ctx);
 
 #endif

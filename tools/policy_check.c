@@ -10,8 +10,10 @@
 
 /* skerry policy check: all that is wrong, not only the first thing, and what looks wrong. */
 
-static void report(void *ctx, const struct policy_fault *fault)
+static void report(void *ctx, const struct policy_fault *fault, const char *line, size_t len)
 {
+	(void)line;
+	(void)len;
 	tool_show_fault(ctx, fault, "error");
 }
 

@@ -24,8 +24,8 @@ static void fill_fault(struct policy_fault *fault, const char *path, uint32_t nu
 	fault_explain(what, fault->text, sizeof(fault->text));
 }
 
-static int lint_text(char *data, size_t len, const char *path, bool service,
-                     void (*report)(void *ctx, const struct policy_fault *fault), void *ctx)
+static int lint_text(char *data, size_t len, const char *path, bool service, lint_fn *report,
+                     void *ctx)
 {
 	struct text_lines lines = {.p = data, .end = data + len};
 	struct slice any = {"*", 1};
@@ -45,14 +45,13 @@ static int lint_text(char *data, size_t len, const char *path, bool service,
 		if (what.code == CODE_NONE)
 			continue;
 		fill_fault(&fault, path, lines.line, line, &what);
-		report(ctx, &fault);
+		report(ctx, &fault, line.p, line.len);
 		n++;
 	}
 	return n;
 }
 
-int lint_file(const char *path, bool service,
-              void (*report)(void *ctx, const struct policy_fault *fault), void *ctx)
+int lint_file(const char *path, bool service, lint_fn *report, void *ctx)
 {
 	OWNED_FD int fd =
 	        strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
@@ -68,7 +67,7 @@ int lint_file(const char *path, bool service,
 	} else {
 		(void)snprintf(fault.file, sizeof(fault.file), "%s", path);
 		(void)snprintf(fault.text, sizeof(fault.text), "this file is not UTF-8");
-		report(ctx, &fault);
+		report(ctx, &fault, "", 0);
 	}
 	free(data);
 	return n;

@@ -468,6 +468,7 @@ int main(int argc, char **argv)
 	if (!service || sodium_init() < 0 ||
 	    store_read_stream(STDIN_FILENO, POLICY_FILE_MAX, &call.payload, &call.payload_len)) {
 		fprintf(stderr, "the call could not be read\n");
+		free(service);
 		return INTERNAL;
 	}
 	plus = strchr(service, '+');

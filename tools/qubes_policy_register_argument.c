@@ -66,8 +66,8 @@ static int append_line(const char *dir, const char *line)
 		return -1;
 	if (fd >= 0 && store_read_stream(fd, POLICY_FILE_MAX / 2, &old, &len))
 		return -1;
-	n = asprintf(&all, "%s%s%s", old ? old : "", len > 0 && old[len - 1] != '\n' ? "\n" : "",
-	             line);
+	n = asprintf(&all, "%s%s%s", old ? old : "",
+	             old && len > 0 && old[len - 1] != '\n' ? "\n" : "", line);
 	/* A NUL in the old text would cut it. */
 	if (n > 0 && (size_t)n >= len + strlen(line))
 		r = store_replace(dir, FILE_NAME, all, (size_t)n);

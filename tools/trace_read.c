@@ -201,7 +201,9 @@ static int call_link(struct trace_set *set, struct id_map *map, size_t call_inde
 			for (size_t i = 0; i < other->n_events; i++)
 				if (call_append(call, other->events[i]) < 0)
 					return -1;
-			qsort(call->events, call->n_events, sizeof(*call->events), index_order);
+			if (call->events)
+				qsort(call->events, call->n_events, sizeof(*call->events),
+				      index_order);
 			other->n_events = 0;
 			other->merged_into = call_index + 1;
 		}

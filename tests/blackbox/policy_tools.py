@@ -54,6 +54,9 @@ with tempfile.TemporaryDirectory() as root:
     lines = lint.stdout.splitlines()
     check('policy-84 both faults are reported', lint.returncode == 1 and len(lines) == 2 and
           lines[0].startswith(bad + ':3: error: ') and lines[1].startswith(bad + ':12: error: '))
+    lint = subprocess.run([BUILD + '/tools/qubes-policy-lint', '-s', bad], capture_output=True, text=True,
+                          timeout=60)
+    check('policy-84 -s shows the line', lint.stdout.splitlines()[1].endswith(': !foo'))
     lint = subprocess.run([BUILD + '/tools/qubes-policy-lint', path], capture_output=True, text=True,
                           timeout=60)
     check('policy-84 a clean file is silent', lint.returncode == 0 and lint.stdout == '')
