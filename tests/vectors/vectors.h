@@ -14,7 +14,7 @@
  * laid out as files below a directory of its own, replayed, and compared field by field.
  */
 
-enum outcome { PASSED, FAILED, SKIPPED };
+enum outcome { PASSED, FAILED };
 
 /* One case being replayed. */
 struct vector {
@@ -24,15 +24,13 @@ struct vector {
 	char etc[PATH_MAX];          /* the three below it */
 	char run[PATH_MAX];
 	char legacy[PATH_MAX];
-	char why[4096]; /* what differs, for a failure, or why it was skipped */
+	char why[4096]; /* what differs, for a failure */
 };
 
-/* By the keys that a case has. */
-enum outcome vector_eval(struct vector *v);       /* "request" */
-enum outcome vector_parse(struct vector *v);      /* "expect" */
-enum outcome vector_admin(struct vector *v);      /* "call" */
-enum outcome vector_daemon(struct vector *v);     /* "agent": bytes on the policy socket */
-enum outcome vector_evalsimple(struct vector *v); /* "socket" */
+/* By the keys that a case has. Those with "input" are for policy_daemon.py. */
+enum outcome vector_eval(struct vector *v);  /* "request" */
+enum outcome vector_parse(struct vector *v); /* "expect" */
+enum outcome vector_admin(struct vector *v); /* "call" */
 
 /** vector_fail() - FAILED, with both values in v->why */
 enum outcome vector_fail(struct vector *v, const char *what, struct json_object *want,

@@ -295,6 +295,10 @@ static void test_unix_path_errors(void **state)
 	memset(path, 'x', 200);
 	path[200] = '\0';
 	assert_int_equal(fd_connect_unix(path, SOCK_STREAM), -1);
+	assert_int_equal(errno, ENOENT);
+	memset(path, 'x', 300);
+	path[300] = '\0';
+	assert_int_equal(fd_connect_unix(path, SOCK_STREAM), -1);
 	assert_int_equal(errno, ENAMETOOLONG);
 	(void)memcpy(path, "/tmp/", 5);
 	assert_int_equal(fd_listen_unix(path, SOCK_STREAM, 0600, 5), -1);
