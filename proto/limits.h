@@ -24,7 +24,7 @@
 #define LIMIT_DOM0_SERVICES      512   /* dom0 services running for one qube; chosen */
 #define LIMIT_POLICY_PROGRAMS    64    /* policy programs running for one qube, more wait; chosen */
 #define LIMIT_AGENT_HELLO_MS     20000 /* from the control channel to the agent's HELLO; chosen */
-#define LIMIT_BREAK_GRACE_MS     2000  /* --direct: a new agent after a protocol error; chosen */
+#define LIMIT_BREAK_GRACE_MS     10000 /* --direct: a new agent after a protocol error; chosen */
 #define LIMIT_RECONNECT_MS       1000  /* pause between control connections, at most; chosen */
 #define LIMIT_LEAVE_MS           3000  /* disposables being killed when the daemon ends; chosen */
 #define LIMIT_LOG_BURST          50    /* lines a qube can cause at once; chosen */

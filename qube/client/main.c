@@ -94,11 +94,13 @@ static int spawn(char *const *program, int in_fd, int out_fd, pid_t *ret_pid)
 
 	while (program[n])
 		n++;
+	if (n == 0)
+		return EINVAL;
 	argv = calloc(n + 1, sizeof(*argv));
 	if (!argv)
 		return ENOMEM;
 	memcpy(argv, program, n * sizeof(*argv));
-	slash = strrchr(program[0], '/');
+	slash = strrchr(argv[0], '/');
 	if (slash)
 		argv[0] = slash + 1;
 	(void)sigemptyset(&none);

@@ -185,6 +185,7 @@ static int start_helper(const char *name, const char *argument)
 	if (path_program(path, sizeof(path), places) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair)) {
 		LOG_ERRNO("%s", name);
+		free(argv[1]);
 		return -1;
 	}
 	(void)sigemptyset(&none);

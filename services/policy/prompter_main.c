@@ -210,7 +210,7 @@ static int spawn_client(struct job *job, const char *guivm, const char *service)
 	posix_spawnattr_t attr;
 	sigset_t none;
 	int pair[2], r = -1;
-	pid_t pid;
+	pid_t pid = -1;
 
 	(void)snprintf(command, sizeof(command), "DEFAULT:QUBESRPC %s dom0", service);
 	(void)sigemptyset(&none);

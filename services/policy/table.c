@@ -200,6 +200,7 @@ uint32_t pairs_get(const struct pairs *pairs, uint32_t a, uint32_t b)
 static int pairs_rehash(struct pairs *pairs)
 {
 	struct pairs bigger = {.mask = pairs->mask ? pairs->mask * 2 + 1 : 31, .n = pairs->n};
+	struct pairs old;
 	size_t size = (size_t)bigger.mask + 1;
 
 	bigger.keys = malloc(size * sizeof(*bigger.keys));
@@ -218,8 +219,9 @@ static int pairs_rehash(struct pairs *pairs)
 		bigger.keys[slot] = pairs->keys[i];
 		bigger.values[slot] = pairs->values[i];
 	}
-	pairs_fini(pairs);
+	old = *pairs;
 	*pairs = bigger;
+	pairs_fini(&old);
 	return 0;
 }
 
