@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -46,18 +45,31 @@ void data_sink_close(struct data_call *call, struct data_sink *sink)
 	}
 }
 
+/*
+ * The local side took an error. That nobody reads there any more ends the direction and no more.
+ * Anything else (a full disk) loses bytes, and a call that lost bytes must not look like one that
+ * did not.
+ */
+static void give_up(struct data_call *call, struct data_sink *sink)
+{
+	bool unread = errno == EPIPE || errno == ECONNRESET;
+
+	if (!unread)
+		LOG_ERRNO("writing what a call received");
+	data_sink_close(call, sink);
+	if (!unread && sink == &call->in)
+		data_end(call, DATA_FAILED);
+}
+
 /* The answer of a write or splice to the local side: bytes that went. */
 static size_t gave(struct data_call *call, struct data_sink *sink, ssize_t n)
 {
 	if (n > 0)
 		return (size_t)n;
-	if (n < 0 && errno == EAGAIN) {
+	if (n < 0 && errno == EAGAIN)
 		sink->ready = false;
-	} else if (n < 0 && errno != EINTR) {
-		if (errno != EPIPE && errno != ECONNRESET)
-			LOG_ERRNO("writing what a call received");
-		data_sink_close(call, sink);
-	}
+	else if (n < 0 && errno != EINTR)
+		give_up(call, sink);
 	return 0;
 }
 
@@ -322,13 +334,6 @@ static bool receive_header(struct data_call *call)
 	return true;
 }
 
-static bool can_write(int fd)
-{
-	struct pollfd look = {.fd = fd, .events = POLLOUT};
-
-	return poll(&look, 1, 0) > 0;
-}
-
 /* Straight into the local descriptor, or into a pipe where the transport can only splice. */
 static bool receive_bulk(struct data_call *call, struct data_sink *sink)
 {
@@ -346,9 +351,7 @@ static bool receive_bulk(struct data_call *call, struct data_sink *sink)
 		return true;
 	}
 	if (n == 0) {
-		/* Bytes that came after the try look like a full local side: ask the kernel, for an
-		 * event from a side that was never full would not come. */
-		if (!local_blocked || can_write(fd))
+		if (!local_blocked)
 			return !channel_empty(call);
 		sink->ready = false;
 		return false;
@@ -360,7 +363,7 @@ static bool receive_bulk(struct data_call *call, struct data_sink *sink)
 	else if (vchan_state(call->vchan) == VCHAN_CLOSED && channel_empty(call))
 		call->recv_dead = true;
 	else
-		data_sink_close(call, sink);
+		give_up(call, sink);
 	return true;
 }
 

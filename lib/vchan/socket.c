@@ -326,6 +326,14 @@ static int socket_write_message(struct vchan *vchan, const struct iovec parts[2]
 	return (size_t)r == len ? 0 : keep_rest(vchan, parts, (size_t)r);
 }
 
+/* splice() said EAGAIN: was it for fd? Only what fd says of itself is true of the time after it. */
+static bool refuses(int fd)
+{
+	struct pollfd look = {.fd = fd, .events = POLLOUT};
+
+	return poll(&look, 1, 0) == 0;
+}
+
 static ssize_t to_fd(struct vchan *vchan, int fd, size_t len, bool *ret_blocked)
 {
 	ssize_t r;
@@ -342,7 +350,7 @@ static ssize_t to_fd(struct vchan *vchan, int fd, size_t len, bool *ret_blocked)
 		return r;
 	}
 	if (r < 0 && errno == EAGAIN) {
-		*ret_blocked = readable(vchan, 1) > 0;
+		*ret_blocked = refuses(fd);
 		return 0;
 	}
 	if (r < 0 && errno != ECONNRESET) {

@@ -150,7 +150,12 @@ int vchan_write_message(struct vchan *vchan, const void *head, size_t head_len, 
  * vchan_to_fd() moves up to len bytes of the channel into fd (non-blocking), whose content is never
  * looked at: memfd writes straight from the ring, socket splices (fd must be a pipe, else EINVAL).
  * vchan_from_pipe() moves up to len bytes that are known to be in pipe.
- * Errors: bytes moved; 0 if none can move now (ret_blocked tells which side: true = fd/pipe side);
+ * Errors: bytes moved; 0 if none can move now. Then ret_blocked is true if fd (or pipe) itself
+ *         refused, so that an edge-triggered watch of it will report when to try again; false
+ *         means only that the channel had nothing (no room) at the time of the try: ask
+ *         vchan_readable() (vchan_writable()), which promises the event or shows what came since.
+ *         For vchan_to_fd() of the socket transport fd is looked at with poll(2), for splice(2)
+ *         does not say which of its two sides it would wait for.
  *         -1 with errno: EPIPE channel gone, EINVAL use read/write instead, else the fd's error
  *         (EPIPE with ret_blocked true: nobody reads from fd any more).
  * The process must ignore SIGPIPE: neither splice(2) nor write(2) can be told not to raise it.

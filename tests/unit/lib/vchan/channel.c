@@ -283,6 +283,94 @@ static void test_to_fd_blocked(void **state)
 	(void)vchan_close(s);
 }
 
+/* Runs once, right after a splice() found nothing to do and before its caller can look. */
+static void (*meanwhile)(void);
+
+ssize_t __real_splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len,
+                      unsigned int flags);
+ssize_t __wrap_splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len,
+                      unsigned int flags);
+ssize_t __wrap_splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len,
+                      unsigned int flags)
+{
+	ssize_t r = __real_splice(in, in_off, out, out_off, len, flags);
+	void (*fn)(void) = meanwhile;
+
+	if (r < 0 && errno == EAGAIN && fn) {
+		meanwhile = NULL;
+		fn();
+		errno = EAGAIN;
+	}
+	return r;
+}
+
+static struct vchan *meanwhile_peer;
+static int meanwhile_pipe;
+
+static void bytes_arrive(void)
+{
+	assert_int_equal(vchan_write(meanwhile_peer, "late", 4), 4);
+}
+
+static void pipe_drains(void)
+{
+	char sink[8192];
+
+	assert_true(read(meanwhile_pipe, sink, sizeof(sink)) > 0);
+}
+
+/*
+ * If this failed, a caller would wait for an event of a pipe that is not full, or for one of a
+ * channel that has bytes: the call stands still for ever.
+ */
+static void test_to_fd_never_waits_for_nothing(void **state)
+{
+	static char data[8192];
+	struct vchan *s, *c;
+	int pipe_fds[2];
+	bool blocked = true;
+
+	open_pair(&s, &c, 1);
+	assert_int_equal(pipe2(pipe_fds, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_true(fcntl(pipe_fds[1], F_SETPIPE_SZ, 4096) > 0);
+	meanwhile_peer = c;
+	meanwhile_pipe = pipe_fds[0];
+
+	/* The channel was empty, the pipe never full; bytes come just after the try. */
+	meanwhile = bytes_arrive;
+	assert_int_equal(vchan_to_fd(s, pipe_fds[1], 4, &blocked), 0);
+	assert_false(blocked);
+	if (meanwhile)
+		meanwhile(); /* this transport needs no splice() */
+	while (vchan_readable(s, 4) < 4)
+		next_event(s);
+	assert_int_equal(vchan_to_fd(s, pipe_fds[1], 4, &blocked), 4);
+
+	/* The pipe is full and drains just after the try: the event of it may be over. */
+	assert_int_equal(vchan_write(c, data, sizeof(data)), sizeof(data));
+	while (vchan_readable(s, sizeof(data)) < sizeof(data))
+		next_event(s);
+	while (vchan_to_fd(s, pipe_fds[1], sizeof(data), &blocked) > 0)
+		;
+	assert_true(blocked);
+	meanwhile = pipe_drains;
+	assert_int_equal(vchan_to_fd(s, pipe_fds[1], sizeof(data), &blocked), 0);
+	if (meanwhile) {
+		/* A write() that is refused promises the event itself. */
+		assert_true(blocked);
+		meanwhile();
+		meanwhile = NULL;
+	} else {
+		assert_false(blocked);
+	}
+	assert_true(vchan_readable(s, 1) > 0);
+	assert_true(vchan_to_fd(s, pipe_fds[1], sizeof(data), &blocked) > 0);
+	(void)close(pipe_fds[0]);
+	(void)close(pipe_fds[1]);
+	(void)vchan_close(c);
+	(void)vchan_close(s);
+}
+
 static struct vchan *hand_on(struct vchan *vchan)
 {
 	struct vchan_handle handle;
@@ -392,6 +480,8 @@ int main(int argc, char **argv)
 	        {"no event without a reason", test_quiet_when_idle, NULL, NULL, NULL},
 	        {"bulk through pipes", test_bulk_through_pipes, NULL, NULL, NULL},
 	        {"to_fd tells which side blocks", test_to_fd_blocked, NULL, NULL, NULL},
+	        {"to_fd never waits for nothing", test_to_fd_never_waits_for_nothing, NULL, NULL,
+	         NULL},
 	        {"export and import", test_export_import, NULL, NULL, NULL},
 	        {"a killed peer is noticed", test_killed_peer, NULL, NULL, NULL},
 	        {"2000 channels in one process", test_two_thousand, NULL, NULL, NULL},
