@@ -18,7 +18,8 @@
  * transport's. SIGPIPE must be ignored by the process. Source: doc/protocol/qrexec.md, section 9.
  *
  * open_ms covers the channel and HELLO; if it runs out, or the peer breaks the protocol, or the
- * channel closes before HELLO, done() gets DATA_FAILED.
+ * channel closes before HELLO, done() gets DATA_FAILED. So it does when bytes were lost here: a local
+ * descriptor that fails otherwise than by its end (a full disk) makes no success of half a file.
  */
 
 #define DATA_FAILED (-1) /* done(): no call took place, or the peer broke the protocol (logged) */

@@ -134,9 +134,13 @@ static bool took(struct data_call *call, struct data_source *source, ssize_t n)
 	}
 	if (n < 0 && errno == EINTR)
 		return false;
-	/* End of file; ECONNRESET is a socket's way to say the same. */
-	if (n < 0 && errno != ECONNRESET && errno != EIO)
+	/* End of file; a socket may say so by ECONNRESET, a terminal that is gone by EIO. */
+	if (n < 0 && errno != ECONNRESET && errno != EIO) {
+		/* The peer must not take what came until now for all of it. */
 		LOG_ERRNO("reading what a call sends");
+		data_end(call, DATA_FAILED);
+		return false;
+	}
 	data_source_end(call, source);
 	return false;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,10 +94,17 @@ static void begin_data(struct run *run, const struct data_config *config)
 	}
 }
 
+static void note_start(struct run *run, int code)
+{
+	if (run->config.start_status)
+		*run->config.start_status = code;
+}
+
 void run_failed(struct run *run, int code)
 {
 	struct data_config config = base_config(run);
 
+	note_start(run, code);
 	config.failed = true;
 	config.exit_code = code;
 	begin_data(run, &config);
@@ -115,8 +123,11 @@ void run_connected(struct run *run, int fd)
 	trace_point(run->config.trace_call, TRACE_SERVICE_SPAWN, 0, NULL);
 	if (run->config.just_exec && config.lead) {
 		/* A fresh connection has room for any header line. */
-		if (fd_write_all(fd, config.lead, config.lead_len))
-			LOG_ERRNO("%s", run->found.path);
+		if (send(fd, config.lead, config.lead_len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+		    (ssize_t)config.lead_len) {
+			LOG_ERRNO("%s: the header line", run->found.path);
+			config.exit_code = QREXEC_EXIT_PROBLEM;
+		}
 		config.lead = NULL;
 	}
 	if (run->config.just_exec) {
@@ -175,6 +186,7 @@ static void report_exec_failure(struct run *run, const char *path, int error)
 
 	LOG("%s: %s", path, why ? why : "cannot be executed");
 	config.exit_code = error == ENOENT ? QREXEC_EXIT_NOT_FOUND : QREXEC_EXIT_PROBLEM;
+	note_start(run, config.exit_code);
 	if (run->config.dom0 || run->config.just_exec || pipe2(pipe_fds, O_CLOEXEC) < 0) {
 		run_failed(run, config.exit_code);
 		return;

@@ -43,6 +43,8 @@ struct run_config {
 	void *start_arg;
 	const char *shell; /* shell commands; NULL: /bin/sh */
 
+	int *start_status; /* NULL, or set if the service could not be run: 125, 127; else left */
+
 	/** done() - the call is over, the run is freed after it returns. @status: as data_config's
 	 *  (0: an exit code was written to the channel). Never called from within run_start(). */
 	void (*done)(void *arg, int status);

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
 #include "lib/base/fd.h"
+#include "lib/base/log.h"
 
 extern char **environ;
 
@@ -153,6 +155,38 @@ void spawn_close_stdio(int child[3], struct spawned *out)
 
 /* Processes. */
 
+static struct rlimit descriptors;       /* of the programs, if raised */
+static struct rlimit descriptors_of_us; /* ours */
+static bool raised;
+
+void spawn_raise_descriptors(void)
+{
+	if (raised || getrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+		return;
+	descriptors_of_us = descriptors;
+	descriptors_of_us.rlim_cur = descriptors.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &descriptors_of_us) < 0)
+		LOG_ERRNO("raising the limit of descriptors");
+	else
+		raised = true;
+}
+
+/* A limit is inherited, and posix_spawn() cannot set one: ours is lowered for that moment. What is
+ * open above it stays open. */
+static int spawn_limited(const struct spawn_config *config,
+                         const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+                         pid_t *ret_pid)
+{
+	int r;
+
+	if (raised && setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+		return errno;
+	r = posix_spawn(ret_pid, config->path, actions, attr, config->argv, config->env);
+	if (raised && setrlimit(RLIMIT_NOFILE, &descriptors_of_us) < 0)
+		LOG_ERRNO("raising the limit of descriptors");
+	return r;
+}
+
 static int add_actions(posix_spawn_file_actions_t *actions, const struct spawn_config *config,
                        const int child[3])
 {
@@ -201,8 +235,7 @@ static int spawn_with(const struct spawn_config *config, const int child[3], pid
 		if (r == 0)
 			r = set_attributes(&attr, config);
 		if (r == 0)
-			r = posix_spawn(ret_pid, config->path, &actions, &attr, config->argv,
-			                config->env);
+			r = spawn_limited(config, &actions, &attr, ret_pid);
 		(void)posix_spawnattr_destroy(&attr);
 	}
 	(void)posix_spawn_file_actions_destroy(&actions);

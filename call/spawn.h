@@ -62,6 +62,14 @@ void spawn_close_stdio(int child[3], struct spawned *out);
 char **spawn_environment(const struct service_command *command, const char *remote, pid_t agent_pid)
         MUST_CHECK;
 
+/**
+ * spawn_raise_descriptors() - this process may open as many descriptors as the system lets it
+ *
+ * Programs of spawn_start() keep the limit that was there before: one that uses select(2) breaks
+ * with descriptors above 1023, or closes a million of them one by one.
+ */
+void spawn_raise_descriptors(void);
+
 /** spawn_status() - a wait status to what EXIT_CODE carries: exit status, or 128 + signal */
 int spawn_status(int wait_status);
 

@@ -39,7 +39,7 @@ struct dom0_client {
 	struct local_program local;     /* -l */
 	struct service_command command; /* -c -d dom0 */
 	struct service_found found;
-	int service_status; /* of both: 0, 125 or 127 */
+	int service_status; /* 125 or 127: it could not be run; else 0 */
 	bool joined;        /* -c: the request has its answer */
 	bool target_closed;
 };
@@ -238,6 +238,7 @@ static void on_service_port(void *arg, int r, int domain, int port)
 	        .command = &client->command,
 	        .found = client->command.is_rpc ? &client->found : NULL,
 	        .open_ms = client->options.open_ms,
+	        .start_status = &client->service_status,
 	        .done = on_service_done,
 	        .arg = client,
 	};
@@ -268,7 +269,9 @@ static int run(struct dom0_client *client)
 	if (client->options.to_dom0 && !client->options.connect)
 		return run_direct(&client->options);
 	client->loop = loop_new();
-	if (!client->loop || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+	/* A parent that ignores SIGCHLD passes that on, and a child's status would be lost. */
+	if (!client->loop || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+	    signal(SIGCHLD, SIG_DFL) == SIG_ERR) {
 		LOG_ERRNO("start");
 		return QREXEC_EXIT_PROBLEM;
 	}

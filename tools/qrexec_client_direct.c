@@ -4,59 +4,97 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "call/run.h"
 #include "call/service.h"
+#include "call/spawn.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "proto/qrexec.h"
 
 #define USER_PART "DEFAULT:"
 
-/* -p: a child feeds the prefix, then what stands on the standard input, into a pipe in its place. */
-static int feed_prefix(const char *prefix)
+/* Copies standard input to the pipe until one of them ends. */
+static void feed(int pipe_fd, const char *prefix) NORETURN;
+static void feed(int pipe_fd, const char *prefix)
 {
 	static char buf[65536];
-	int pipe_fds[2];
-	pid_t pid;
-	ssize_t n;
+	struct pollfd ends[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = pipe_fd}};
 
-	if (pipe2(pipe_fds, O_CLOEXEC))
-		return -1;
-	pid = fork();
-	if (pid != 0) {
-		if (pid > 0 && dup2(pipe_fds[0], STDIN_FILENO) < 0)
-			pid = -1;
-		(void)close(pipe_fds[0]);
-		(void)close(pipe_fds[1]);
-		return pid < 0 ? -1 : 0;
-	}
-	(void)close(pipe_fds[0]);
-	if (fd_write_all(pipe_fds[1], prefix, strlen(prefix)))
+	(void)signal(SIGPIPE, SIG_IGN);
+	/* Who waits for the end of our output waits for the service's, not for this process. */
+	(void)close(STDOUT_FILENO);
+	(void)close(STDERR_FILENO);
+	if (fd_write_all(pipe_fd, prefix, strlen(prefix)))
 		_exit(0);
-	while ((n = read(STDIN_FILENO, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR)) {
-		if (n > 0 && fd_write_all(pipe_fds[1], buf, (size_t)n))
-			_exit(0);
+	/* A service that has ended takes nothing more, and what is typed is not ours to eat then. */
+	while (poll(ends, ARRAY_LEN(ends), -1) >= 0 || errno == EINTR) {
+		ssize_t n;
+
+		if (ends[1].revents)
+			break;
+		n = ends[0].revents ? read(STDIN_FILENO, buf, sizeof(buf)) : -1;
+		if (n == 0 || (n < 0 && ends[0].revents && errno != EINTR && errno != EAGAIN))
+			break;
+		if (n > 0 && fd_write_all(pipe_fd, buf, (size_t)n))
+			break;
 	}
 	_exit(0);
 }
 
-/* -e: the service lives on without us; its start is all that is reported. */
-static int detach(void)
+/*
+ * -p: a process feeds the prefix, then what stands on the standard input, into a pipe in its place.
+ * It is nobody's child: the service, which takes our place, must not find one that it never had.
+ */
+static int feed_prefix(const char *prefix)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int pipe_fds[2];
+	int status;
 	pid_t pid;
 
-	if (null < 0)
+	if (pipe2(pipe_fds, O_CLOEXEC))
 		return -1;
 	pid = fork();
-	if (pid > 0)
-		_exit(0);
-	if (pid < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
-		return -1;
-	return 0;
+	if (pid == 0) {
+		(void)close(pipe_fds[0]);
+		pid = fork();
+		if (pid == 0)
+			feed(pipe_fds[1], prefix);
+		_exit(pid < 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0 ||
+	    dup2(pipe_fds[0], STDIN_FILENO) < 0)
+		pid = -1;
+	(void)close(pipe_fds[0]);
+	(void)close(pipe_fds[1]);
+	return pid < 0 ? -1 : 0;
+}
+
+/* -e: the service lives on without us; its start is all that is reported. 0, 125 or 127. */
+static int start_only(const struct service_command *command, struct service_found *found)
+{
+	char *argv[] = {found->path,
+	                command->argument && command->argument[0] ? command->argument : NULL, NULL};
+	struct spawn_config config = {.path = found->path, .argv = argv, .stdio = SPAWN_NULL};
+	char **env = spawn_environment(command, NULL, 0);
+	struct spawned spawned;
+	int r = ENOMEM;
+
+	config.env = env;
+	if (env)
+		r = spawn_start(&config, &spawned);
+	free(env);
+	if (r == 0)
+		return 0;
+	errno = r;
+	LOG_ERRNO("%s", found->path);
+	return r == ENOENT ? QREXEC_EXIT_NOT_FOUND : QREXEC_EXIT_PROBLEM;
 }
 
 /* What cannot be had without a daemon. NULL: nothing. */
@@ -106,12 +144,16 @@ int run_direct(const struct dom0_options *options)
 		return QREXEC_EXIT_PROBLEM;
 	}
 	status = find(options->command + strlen(USER_PART), &command, &found);
-	if (status == 0 && options->just_exec && detach())
-		status = QREXEC_EXIT_PROBLEM;
-	if (status == 0 && options->prefix && feed_prefix(options->prefix))
-		status = QREXEC_EXIT_PROBLEM;
-	if (status == 0)
-		status = run_exec(&command, &found);
+	if (status == 0 && options->just_exec) {
+		status = start_only(&command, &found);
+	} else if (status == 0) {
+		if (options->prefix && feed_prefix(options->prefix)) {
+			LOG_ERRNO("-p");
+			status = QREXEC_EXIT_PROBLEM;
+		} else {
+			status = run_exec(&command, &found);
+		}
+	}
 	service_command_fini(&command);
 	return status;
 }

@@ -14,8 +14,6 @@ static int log_fd = 2;
 void log_init(const char *prog)
 {
 	log_prog = prog;
-	/* The time zone's file is read now: a confined process can open none. */
-	tzset();
 }
 
 void log_set_fd(int fd)

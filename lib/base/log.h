@@ -32,7 +32,8 @@ struct log_limit {
 		.burst = 50, .per_second = 5                                                       \
 	}
 
-/** log_init() - the program's name for every line, borrowed for ever; call it before confine() */
+/** log_init() - the program's name for every line, borrowed for ever. The time zone's file is read
+ *  with the first line, or by confine(): a program that has nothing to say does not look at it. */
 void log_init(const char *prog);
 
 /** log_set_fd() - where lines go from now on; default 2 */

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
@@ -98,6 +99,8 @@ static const struct step {
 
 int confine(const struct confine_rights *rights)
 {
+	/* For the log: a confined process can open no file of a time zone. */
+	tzset();
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		if (!((rights->required | rights->wanted) & steps[i].mechanism))
 			continue;

@@ -32,13 +32,15 @@ struct control {
 	struct loop_fd watch;
 	struct loop_timer timer; /* HELLO limit, or pause before listening again */
 	struct loop_defer again;
+	bool hello_awaited; /* somebody is there, and the limit runs */
 	bool hello_received;
 	bool stopped;
 
-	uint8_t *queue; /* owned; bytes for dom0 */
+	uint8_t *queue; /* owned; messages for dom0, each until it is written to its last byte */
 	size_t queue_off;
 	size_t queue_len;
 	size_t queue_max;
+	size_t queue_sent; /* bytes of the first message that are on the channel */
 
 	uint8_t in[QREXEC_HEADER_LEN + BODY_MAX + 1];
 	size_t in_len;
@@ -69,22 +71,65 @@ static int queue_add(struct control *c, const void *data, size_t len)
 	return 0;
 }
 
+/* Bytes of the message at this place of the queue. */
+static size_t message_len(const struct control *c, size_t at)
+{
+	return QREXEC_HEADER_LEN + qrexec_decode_header(c->queue + at).len;
+}
+
+/* Forgets the messages that are on the channel to the last byte. */
+static void drop_sent(struct control *c)
+{
+	while (c->queue_len > 0 && c->queue_sent >= message_len(c, c->queue_off)) {
+		size_t len = message_len(c, c->queue_off);
+
+		c->queue_off += len;
+		c->queue_len -= len;
+		c->queue_sent -= len;
+	}
+	if (c->queue_len == 0)
+		c->queue_off = 0;
+}
+
+/*
+ * The channel is gone. Requests of local users go with it: nobody will answer them. That a call has
+ * ended is still news: dom0 keeps its port until it hears of it, on whichever channel. What of it
+ * was written may not have been read; to hear it twice does dom0 no harm.
+ */
+static void keep_terminated(struct control *c)
+{
+	size_t end = c->queue_off + c->queue_len;
+	size_t kept = 0;
+
+	for (size_t at = c->queue_off; at < end;) {
+		size_t len = message_len(c, at);
+
+		if (qrexec_decode_header(c->queue + at).type == QREXEC_CONNECTION_TERMINATED) {
+			memmove(c->queue + kept, c->queue + at, len);
+			kept += len;
+		}
+		at += len;
+	}
+	c->queue_off = 0;
+	c->queue_len = kept;
+	c->queue_sent = 0;
+}
+
 static void flush_queue(struct control *c)
 {
 	size_t before = c->queue_len;
 
 	while (c->queue_len > 0) {
-		ssize_t n = vchan_write(c->vchan, c->queue + c->queue_off, c->queue_len);
+		size_t left = c->queue_len - c->queue_sent;
+		ssize_t n = vchan_write(c->vchan, c->queue + c->queue_off + c->queue_sent, left);
 
 		if (n < 0)
 			break;
-		c->queue_off += (size_t)n;
-		c->queue_len -= (size_t)n;
-		if (n == 0 && vchan_writable(c->vchan, c->queue_len) == 0)
+		c->queue_sent += (size_t)n;
+		drop_sent(c);
+		if (n == 0 && vchan_writable(c->vchan, left) == 0)
 			break;
 	}
-	if (c->queue_len == 0)
-		c->queue_off = 0;
 	if (before > QUEUE_HIGH && c->queue_len <= QUEUE_HIGH)
 		trigger_control_changed(c->agent, false);
 }
@@ -233,14 +278,34 @@ static void on_again(void *arg)
 	on_control(arg, 0);
 }
 
+static void lost(struct control *c);
+
+static void on_hello_limit(void *arg)
+{
+	struct control *c = arg;
+
+	LOG("control channel: no HELLO within the limit");
+	lost(c);
+}
+
+static void await_hello(struct control *c)
+{
+	c->hello_awaited = true;
+	if (loop_timer_set(c->agent->loop, &c->timer, HELLO_LIMIT_MS, on_hello_limit, c))
+		LOG("no memory for a timer");
+}
+
 static void lost(struct control *c)
 {
 	LOG("control channel: %s; waiting for dom0 again", vchan_why(c->vchan));
 	loop_fd_remove(c->agent->loop, &c->watch);
 	loop_defer_clear(c->agent->loop, &c->again);
+	loop_timer_clear(c->agent->loop, &c->timer);
 	c->vchan = vchan_close(c->vchan);
 	c->hello_received = false;
-	c->in_len = c->queue_len = c->queue_off = 0;
+	c->in_len = 0;
+	c->hello_awaited = false;
+	keep_terminated(c);
 	trigger_control_changed(c->agent, true);
 	listen_again(c);
 }
@@ -248,30 +313,19 @@ static void lost(struct control *c)
 static void on_control(void *arg, uint32_t events)
 {
 	struct control *c = arg;
-	enum vchan_state state = vchan_step(c->vchan);
 	int r = 1;
 
 	(void)events;
+	if (vchan_step(c->vchan) == VCHAN_OPEN && !c->hello_awaited)
+		await_hello(c);
 	if (c->hello_received)
 		flush_queue(c);
 	for (int i = 0; i < MESSAGES_TURN && r > 0; i++)
 		r = receive(c);
 	if (r > 0)
 		loop_defer_set(c->agent->loop, &c->again, on_again, c);
-	else if (r == 0 && state == VCHAN_CLOSED)
+	else if (r == 0 && vchan_state(c->vchan) == VCHAN_CLOSED)
 		lost(c);
-}
-
-static void on_hello_limit(void *arg)
-{
-	struct control *c = arg;
-
-	if (vchan_state(c->vchan) == VCHAN_OPEN) {
-		LOG("control channel: no HELLO within the limit");
-		lost(c);
-	} else if (loop_timer_set(c->agent->loop, &c->timer, HELLO_LIMIT_MS, on_hello_limit, c)) {
-		LOG("no memory for a timer");
-	}
 }
 
 /* Our HELLO is written before anybody is there: the channel keeps it for its client. */
@@ -289,8 +343,7 @@ static int listen_now(struct control *c)
 		return -1;
 	qrexec_encode_hello(hello, QREXEC_VERSION);
 	if (vchan_write_message(c->vchan, hello, sizeof(hello), NULL, 0) ||
-	    loop_fd_add(c->agent->loop, &c->watch, vchan_fd(c->vchan), EPOLLIN, on_control, c) ||
-	    loop_timer_set(c->agent->loop, &c->timer, HELLO_LIMIT_MS, on_hello_limit, c)) {
+	    loop_fd_add(c->agent->loop, &c->watch, vchan_fd(c->vchan), EPOLLIN, on_control, c)) {
 		loop_fd_remove(c->agent->loop, &c->watch);
 		c->vchan = vchan_close(c->vchan);
 		return -1;

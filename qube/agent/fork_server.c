@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "call/spawn.h"
 #include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
@@ -235,16 +235,10 @@ static int bind_socket(struct server *server, const char *path_given)
 {
 	char format[PATH_MAX];
 	char path[PATH_MAX];
-	struct rlimit limit;
 
 	if (path_make(format, sizeof(format), FORK_SERVER_SOCKET, NULL) ||
 	    fork_server_path(path, sizeof(path), path_given ? path_given : format, server->user))
 		return -1;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			LOG_ERRNO("raising the limit of descriptors");
-	}
 	/* Only this user, and root, may have programs started in the session. */
 	server->listener = fd_listen_unix(path, SOCK_STREAM | SOCK_NONBLOCK, 0600, 1024);
 	if (server->listener < 0)
@@ -269,8 +263,14 @@ int main(int argc, char **argv)
 	    bind_socket(&server, argc == 2 ? argv[1] : NULL))
 		return 1;
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (daemon(0, 0) < 0 || pool_new(&server.pool) || !(server.loop = loop_new()) ||
-	    pool_attach(server.pool, server.loop) ||
+	(void)signal(SIGCHLD, SIG_DFL);
+	if (daemon(0, 0) < 0 || pool_new(&server.pool)) {
+		LOG_ERRNO("the fork server cannot start");
+		return 1;
+	}
+	/* After the spawner was forked: what it starts keeps the limit of the session. */
+	spawn_raise_descriptors();
+	if (!(server.loop = loop_new()) || pool_attach(server.pool, server.loop) ||
 	    loop_fd_add(server.loop, &server.watch, server.listener, EPOLLIN, on_listener,
 	                &server)) {
 		LOG_ERRNO("the fork server cannot start");

@@ -9,9 +9,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "call/spawn.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
@@ -88,22 +88,11 @@ static void on_term(void *arg, int signo, pid_t sender)
 	trigger_stop(agent);
 }
 
-static void raise_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		LOG_ERRNO("raising the limit of descriptors");
-}
-
 static int start(struct agent *agent)
 {
 	if (pool_new(&agent->pool))
 		return -1;
-	raise_limit();
+	spawn_raise_descriptors();
 	agent->loop = loop_new();
 	if (!agent->loop || loop_signal_add(agent->loop, SIGTERM, on_term, agent) ||
 	    pool_attach(agent->pool, agent->loop) || session_start(agent) || control_start(agent))
@@ -133,6 +122,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_DFL);
 	if (start(&agent)) {
 		LOG_ERRNO("the agent cannot start");
 		return 1;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
+#include "lib/base/check.h"
 
 bool user_is_own(const char *name)
 {
@@ -23,8 +24,10 @@ bool user_prepare(struct user *user, const char *name, const struct service_comm
 	int n;
 
 	*user = (struct user){0};
-	if (geteuid() != 0 || !*name || bytes_copy_text(user->name, sizeof(user->name), name))
+	if (geteuid() != 0 || !*name)
 		return false;
+	/* Never the call without its user: a name that did not fit would be run as root. */
+	CHECK(bytes_copy_text(user->name, sizeof(user->name), name) == 0);
 	if (command->is_rpc && command->full_name && command->source) {
 		n = snprintf(user->tag, sizeof(user->tag), "%s-%s", command->full_name,
 		             command->source);

@@ -23,7 +23,8 @@ bool user_is_own(const char *name);
 
 /**
  * user_prepare() - what user_start() needs for a call
- * Returns whether user_start() is to be used: true if we are root.
+ * @name:  "": the call stays in this process's own session (a fork server's)
+ * Returns whether user_start() is to be used: true if we are root and a user is named.
  */
 bool user_prepare(struct user *user, const char *name, const struct service_command *command)
         MUST_CHECK;

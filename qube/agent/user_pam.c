@@ -184,13 +184,15 @@ static void copy_to_logger(int from, int to, const char *tag)
 	_exit(0);
 }
 
-static void insert_logger(const char *tag, bool to_caller)
+/* Returns whether standard error is the logger's pipe now. */
+static bool insert_logger(const char *tag, bool to_caller)
 {
+	bool in_place;
 	int fds[2];
 	pid_t pid;
 
 	if (!*tag || access(LOGGER, X_OK) < 0 || pipe2(fds, O_CLOEXEC) < 0)
-		return;
+		return false;
 	pid = fork();
 	if (pid == 0) {
 		int to = to_caller ? fcntl(2, F_DUPFD_CLOEXEC, 3) : -1;
@@ -200,10 +202,12 @@ static void insert_logger(const char *tag, bool to_caller)
 		(void)fd_close(fds[1]);
 		copy_to_logger(fds[0], to, tag);
 	}
-	if (pid > 0 && dup2(fds[1], 2) < 0)
-		LOG_ERRNO("dup2");
+	in_place = pid > 0 && dup2(fds[1], 2) >= 0;
+	if (!in_place)
+		LOG_ERRNO("the copy for the system log");
 	(void)fd_close(fds[0]);
 	(void)fd_close(fds[1]);
+	return in_place;
 }
 
 static void helper_main(const struct user *user, const struct spawn_config *config,
@@ -211,14 +215,18 @@ static void helper_main(const struct user *user, const struct spawn_config *conf
 static void helper_main(const struct user *user, const struct spawn_config *config,
                         const int child[3])
 {
+	int log = fcntl(2, F_DUPFD_CLOEXEC, 3);
 	const struct passwd *pw;
 	sigset_t none;
 
+	/* What we have to say is the agent's, not the caller's, who is another qube. */
+	if (log >= 0)
+		log_set_fd(log);
 	for (int i = 0; i < 3; i++) {
 		if (child[i] >= 0 && dup2(child[i], i) < 0)
 			_exit(QREXEC_EXIT_PROBLEM);
 	}
-	fd_close_from(3, NULL, 0);
+	fd_close_from(3, &log, 1);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
@@ -229,7 +237,10 @@ static void helper_main(const struct user *user, const struct spawn_config *conf
 		LOG("there is no user %s", user->name);
 		_exit(QREXEC_EXIT_PROBLEM);
 	}
-	insert_logger(user->tag, config->pipe_err);
+	/* A pipe belongs to who made it: the user could not open /dev/stderr. */
+	if ((insert_logger(user->tag, config->pipe_err) || config->pipe_err) &&
+	    fchown(2, pw->pw_uid, pw->pw_gid) < 0)
+		LOG_ERRNO("the standard error of %s", pw->pw_name);
 	_exit(in_session(pw, config));
 }
 

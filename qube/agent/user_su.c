@@ -21,13 +21,15 @@ int user_start(void *arg, const struct spawn_config *config, struct spawned *out
 	char keep[] = "-w";
 	char kept[] = KEPT;
 	char command[] = "-c";
+	char end[] =
+	        "--"; /* su takes options after names too, and the argument is another qube's */
 	char run[] = RUN_ARGUMENTS;
 	char *program = config->argv[0];
 	char *argument = config->argv[0] ? config->argv[1] : NULL;
-	char *for_rpc[] = {su,  login,      keep,    kept,     command,
-	                   run, user->name, program, argument, NULL};
-	char *for_shell[] = {su,         login, command, config->is_shell ? config->argv[2] : run,
-	                     user->name, NULL};
+	char *for_rpc[] = {su,  login,      keep,    kept,     command, run,
+	                   end, user->name, program, argument, NULL};
+	char *for_shell[] = {su,  login,      command, config->is_shell ? config->argv[2] : run,
+	                     end, user->name, NULL};
 	struct spawn_config with_su = *config;
 
 	with_su.path = SU;

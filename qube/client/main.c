@@ -222,7 +222,8 @@ static void on_answer(void *arg, enum request_outcome outcome, int domain, int p
 
 /*
  * SIGPIPE: a closed output is one closed direction, not the end. SIGUSR1 can come from the local
- * program before the loop listens for it, and means nothing without one.
+ * program before the loop listens for it, and means nothing without one. SIGCHLD: a parent that
+ * ignores it passes that on, and the program's status would be lost.
  */
 static int prepare_signals(bool local_program)
 {
@@ -232,6 +233,8 @@ static int prepare_signals(bool local_program)
 		return -1;
 	if (!local_program)
 		return signal(SIGUSR1, SIG_IGN) == SIG_ERR ? -1 : 0;
+	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
+		return -1;
 	(void)sigemptyset(&usr1);
 	(void)sigaddset(&usr1, SIGUSR1);
 	return sigprocmask(SIG_BLOCK, &usr1, NULL);

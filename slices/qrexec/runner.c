@@ -9,12 +9,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "call/run.h"
 #include "call/service.h"
+#include "call/spawn.h"
 #include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
@@ -147,17 +147,6 @@ static void on_keeper(void *arg, uint32_t events)
 	}
 }
 
-static void raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		LOG_ERRNO("more descriptors");
-}
-
 int main(void)
 {
 	struct runner *r = &runner;
@@ -166,7 +155,8 @@ int main(void)
 
 	log_init("qrexec-runner");
 	(void)signal(SIGPIPE, SIG_IGN);
-	raise_descriptors();
+	(void)signal(SIGCHLD, SIG_DFL);
+	spawn_raise_descriptors();
 	if (path_make(dir, sizeof(dir), TRACE_DIR, NULL) == 0)
 		trace_open(dir, "qrexec-runner");
 	r->keeper = (struct loop_fd)LOOP_FD_EMPTY;

@@ -5,6 +5,8 @@ If these failed, calls into a qube would not start, would start the wrong progra
 qube could stop all calls of the others.
 """
 
+import resource
+
 from agent_peer import *
 
 BAD_CONFIGS = {
@@ -540,6 +542,59 @@ def _(t):
         equal(collect(channel.recv_all_messages()), (b"x", b"", 0))
     ports = sorted(unpack_exec(dom0.control.recv_message()[1])[1] for _ in range(400))
     equal(ports, list(range(2000, 2400)))
+
+
+# If this failed, dom0 would keep a port for a call that ended while its daemon was away, and after
+# some restarts of the daemon no call to this qube would find a port.
+@case("agent-10 ends of calls that were not told yet are told on the next control channel")
+def _(t):
+    dom0 = Dom0(t)
+    call = dom0.call(f"{dom0.user}:cat")
+    # dom0 stops reading; requests of local users fill what the channel holds.
+    name = "s+" + "a" * (NAME_MAX - 3)
+    users = [t.connect(t.path("agent.sock")) for _ in range(12)]
+    for user in users:
+        user.send_message(TRIGGER_SERVICE4, pack_trigger4(name, "target", "SOCKET"))
+    call.send_message(DATA_STDIN)
+    equal(collect(call.recv_all_messages()), (b"", b"", 0))
+    more = dom0.call(f"{dom0.user}:exit 3")
+    equal(collect(more.recv_all_messages()), (b"", b"", 3))
+    dom0.control.close()
+    for user in users:
+        user.expect_eof()
+    dom0.control = t.vchan_client(OWN, 0, CONTROL)
+    dom0.control.hello_second()
+    got = sorted(dom0.control.recv_message() for _ in range(2))
+    equal(got, sorted((CONNECTION_TERMINATED, pack_exec(PEER, c.port)) for c in (call, more)))
+    dom0.ends(dom0.call(f"{dom0.user}:echo on"), 0, b"on\n")
+    dom0.control.quiet()
+
+
+# If this failed, services would break on select(), or hold what belongs to the agent.
+@case("agent-11 a service has descriptors 0 to 2 and the agent's own limit of them")
+def _(t):
+    def limited():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (500, 1000))
+    show = "ulimit -Sn; exec ls /proc/self/fd"
+    wanted = b"500\n0\n1\n2\n3\n"  # 3: what ls reads
+    service(t, "qubes.WaitForSession", f"({show}) >{t.path('session')}\n")
+    t.file("rpc-config/qubes.Show", "wait-for-session = true\n")
+    service(t, "qubes.Show", show + "\n")
+    os.chmod(t.dir, 0o777)
+    dom0 = Dom0(t, "--fork-server-socket=" + t.path("fork.%s.sock"), fork_server=True,
+                preexec_fn=limited)
+    commands = [f"{dom0.user}:QUBESRPC qubes.Show domX", f"{dom0.user}:{show}"]
+    for where in ("agent", "fork server"):
+        for command in commands:
+            channel = dom0.call(command)
+            out = collect(channel.recv_all_messages())[0]
+            equal(out, wanted, f"{where}: {command}")
+            dom0.terminated(channel)
+        equal(t.read("session"), wanted, "qubes.WaitForSession")
+        if where == "agent":
+            server = t.start("qrexec-fork-server", t.path(f"fork.{dom0.user}.sock"), user=dom0.user,
+                             env=dict(dom0.env, USER=dom0.user), preexec_fn=limited)
+            equal(server.wait(output=False), 0)
 
 
 if __name__ == "__main__":

@@ -822,5 +822,73 @@ def _(t):
     equal(client.wait(), 137)
 
 
+# If this failed, dom0 would log a call as one that ran though its program could not be started.
+@case("client: -c -d dom0 with a program that cannot be executed")
+def _(t):
+    t.file("rpc/qubes.NoFormat", b"\0\1\2", 0o755)
+    t.file("rpc/qubes.NoInterpreter", "#!/nonexistent/interpreter\n", 0o755)
+    server = t.listen(t.path("rpc/qubes.Dead"))
+    server.sock.close()
+    for name, code in (("qubes.NoFormat", 125), ("qubes.NoInterpreter", 127), ("qubes.Dead", 125)):
+        service = Service(t, f"QUBESRPC {name}+arg src_domain name src_domain", env=paths(t))
+        equal(service.rest(), ended(code=code), name)
+        equal(service.client.wait(), code, name)
+    service = Service(t, "exit 9")
+    equal(joined(service.rest()), ended(code=9))
+    equal(service.client.wait(), 0, "a program that ran and failed is not our failure")
+
+
+@case("client: -e to dom0 says whether the service was started")
+def _(t):
+    t.script("rpc/qubes.Start", f"readlink /proc/self/fd/0 >{t.path('stdin')}; mv {t.path('stdin')} "
+                                f"{t.path('done')}")
+    t.file("rpc/qubes.NoFormat", b"\0\1\2", 0o755)
+    for name, code in (("qubes.Start", 0), ("qubes.NoFormat", 125), ("qubes.Absent", 127)):
+        client = start(t, "-e", "-d", "dom0", f"DEFAULT:QUBESRPC {name} dom0 name dom0",
+                       env=paths(t))
+        equal(client.wait(), code, name)
+    wait_for(lambda: os.path.exists(t.path("done")), "the started service")
+    equal(t.read("done"), b"/dev/null\n")
+
+
+# If this failed, `qrexec-client -p ... | reader` would hang until something is typed.
+@case("client: -p to dom0 leaves neither a child nor an open output behind")
+def _(t):
+    t.script("rpc/qubes.Quick", "read children </proc/$$/task/$$/children; echo \"[$children]\"\n"
+                                "head -c 6; exit 7\n")
+    client = start(t, "-d", "dom0", "-p", "prefix", "DEFAULT:QUBESRPC qubes.Quick dom0 name dom0",
+                   env=paths(t))
+    equal(client.wait(), 7, "with standard input still open")
+    equal(client.stdout, b"[]\nprefix")
+
+
+def ignore_sigchld():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+# If this failed, a tool started by a daemon that ignores SIGCHLD would take failure for success.
+@case("client: -l under a parent that ignores SIGCHLD")
+def _(t):
+    call = Call(t, "-l", "exit 5", preexec_fn=ignore_sigchld)
+    call.grant().expect(DATA_STDIN)
+    equal(call.end(0), 5)
+
+
+# If this failed, half a file on a full disk would look like a whole one.
+@case("client: output that cannot be written, input that cannot be read")
+def _(t):
+    with open("/dev/full", "wb") as full:
+        call = Call(t, stdout=full)
+    service = call.grant()
+    service.send_message(DATA_STDOUT, b"lost")
+    service.send_message(DATA_STDOUT, bytes(CHUNK))
+    equal(call.client.wait(), 125)
+    folder = os.open(t.dir, os.O_RDONLY)
+    call = Call(t, stdin=folder)
+    os.close(folder)
+    call.grant()
+    equal(call.client.wait(), 125)
+
+
 if __name__ == "__main__":
     main()

@@ -744,5 +744,25 @@ def _(t):
     call.lease.expect_eof()
 
 
+# If this failed, a tool started by a daemon that ignores SIGCHLD would take failure for success.
+@case("client-vm: a local program under a parent that ignores SIGCHLD")
+def _(t):
+    call = Call(t, "/bin/false",
+                preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    call.grant().expect(DATA_STDIN)
+    equal(call.end(0), 1)
+
+
+# If this failed, half a file on a full disk would look like a whole one.
+@case("client-vm: output that cannot be written")
+def _(t):
+    for body in (b"lost", bytes(CHUNK)):
+        with open("/dev/full", "wb") as full:
+            call = Call(t, stdout=full)
+        service = call.grant()
+        service.send_message(DATA_STDOUT, body)
+        equal(call.client.wait(), 1)
+
+
 if __name__ == "__main__":
     main()
