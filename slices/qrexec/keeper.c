@@ -23,6 +23,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
 #include "lib/trace/trace.h"
+#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/disposable.h"
 #include "slices/qrexec/local.h"
 #include "slices/qrexec/policy_link.h"
@@ -93,7 +94,7 @@ static void leave(struct keeper *k)
 	k->state = KEEPER_LEAVING;
 	disposables_kill_all(k);
 	if (k->disposables &&
-	    loop_timer_set(k->loop, &k->start_timer, LIMIT_LEAVE_MS, on_leave_late, k))
+	    loop_timer_set(k->loop, &k->start_timer, deadline_ms(LIMIT_LEAVE_MS), on_leave_late, k))
 		loop_stop(k->loop, 0);
 	keeper_leave_check(k);
 }
@@ -140,7 +141,7 @@ static void connect_again(struct keeper *k)
 	uint64_t pause = k->pause_ms;
 
 	k->state = KEEPER_CONNECTING;
-	k->pause_ms = MIN(pause * 2, (uint64_t)LIMIT_RECONNECT_MS);
+	k->pause_ms = MIN(pause * 2, deadline_ms(LIMIT_RECONNECT_MS));
 	if (loop_timer_set(k->loop, &k->again_timer, pause, on_connect_again, k))
 		end(k, 1);
 }
@@ -161,7 +162,8 @@ static void channel_open(struct keeper *k)
 	}
 	/* The limit of the whole start, if there is one, includes HELLO. */
 	if (k->start_timer.index == 0 &&
-	    loop_timer_set(k->loop, &k->start_timer, LIMIT_AGENT_HELLO_MS, on_start_late, k))
+	    loop_timer_set(k->loop, &k->start_timer, deadline_ms(LIMIT_AGENT_HELLO_MS),
+	                   on_start_late, k))
 		end(k, 1);
 }
 
@@ -263,7 +265,8 @@ void keeper_slice_gone(struct keeper *k)
 		k->pause_ms = RECONNECT_MIN_MS;
 	k->after_break = k->after_break || broken;
 	if (k->after_break && k->options->direct &&
-	    loop_timer_set(k->loop, &k->start_timer, LIMIT_BREAK_GRACE_MS, on_start_late, k)) {
+	    loop_timer_set(k->loop, &k->start_timer, deadline_ms(LIMIT_BREAK_GRACE_MS),
+	                   on_start_late, k)) {
 		end(k, 1);
 		return;
 	}
@@ -305,6 +308,7 @@ static int set_up(struct keeper *k, const struct keeper_options *options)
 	k->loop = loop_new();
 	if (!k->loop || loop_signal_add(k->loop, SIGTERM, on_terminate, k))
 		return -1;
+	disposables_recover(k);
 	if (options->startup_ms > 0)
 		return loop_timer_set(k->loop, &k->start_timer, options->startup_ms, on_start_late,
 		                      k);

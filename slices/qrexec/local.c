@@ -12,6 +12,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/trace/trace.h"
+#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/request.h"
 #include "slices/qrexec/slice_link.h"
 
@@ -189,7 +190,7 @@ static int wait_for_port(struct client *c, const uint8_t *body)
 	c->domain = le32_get(body);
 	if (ports_wait(&k->ports, c->domain, &c->wait, on_port, c))
 		return -1;
-	return loop_timer_set(k->loop, &c->timer, LIMIT_PORT_WAIT_MS, on_deadline, c);
+	return loop_timer_set(k->loop, &c->timer, deadline_ms(LIMIT_PORT_WAIT_MS), on_deadline, c);
 }
 
 /* Messages. */
@@ -366,7 +367,7 @@ static void admit(struct keeper *k, int fd)
 		return;
 	}
 	if (c->state < CLIENT_WAITING &&
-	    loop_timer_set(k->loop, &c->timer, LIMIT_LOCAL_HELLO_MS, on_deadline, c))
+	    loop_timer_set(k->loop, &c->timer, deadline_ms(LIMIT_LOCAL_HELLO_MS), on_deadline, c))
 		client_free(c);
 }
 

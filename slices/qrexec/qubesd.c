@@ -9,6 +9,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
+#include "slices/qrexec/deadline.h"
 
 #define QUBESD_REQUEST_MAX 512U /* bytes; chosen: method, 64-byte names */
 #define QUBESD_AGAIN_MS    5    /* its queue of connections is full; chosen */
@@ -153,7 +154,7 @@ int qubesd_start(struct keeper *k, const char *method, const char *dest, const c
 	             keyword ? "keyword" : "name", dest + keyword, '\0', payload);
 	call->request_len = n < 0 ? 0 : (size_t)n;
 	if (n < 0 || (size_t)n >= sizeof(call->request) ||
-	    loop_timer_set(k->loop, &call->timer, LIMIT_QUBESD_MS, on_late, call) ||
+	    loop_timer_set(k->loop, &call->timer, deadline_ms(LIMIT_QUBESD_MS), on_late, call) ||
 	    connect_and_send(call)) {
 		LOG_ERRNO("qubesd, %s", method);
 		qubesd_cancel(call);

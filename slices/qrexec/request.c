@@ -6,6 +6,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/trace/trace.h"
+#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/disposable.h"
 #include "slices/qrexec/policy_link.h"
 #include "slices/qrexec/qubesd.h"
@@ -189,8 +190,8 @@ void request_new(struct keeper *k, const struct keeper_request *message)
 		                  trace_own_id((uint32_t)k->options->xid, message->serial));
 		return;
 	}
-	if (loop_timer_set(k->loop, &r->timer, LIMIT_PROMPT_MS + LIMIT_POLICY_MS, on_policy_late,
-	                   r)) {
+	if (loop_timer_set(k->loop, &r->timer, deadline_ms(LIMIT_PROMPT_MS + LIMIT_POLICY_MS),
+	                   on_policy_late, r)) {
 		request_refuse(r, "no memory");
 		return;
 	}

@@ -15,8 +15,10 @@
 #include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/trace/trace.h"
+#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/disposable.h"
 #include "slices/qrexec/qubesd.h"
+#include "slices/qrexec/qubesd_reply.h"
 #include "slices/qrexec/runner_link.h"
 
 #define ROUTE_BUSY_MS   2  /* the daemon's queue of connections is full: again after; chosen */
@@ -48,12 +50,6 @@ static bool user_legal(const char *user)
 	return user[0] != '\0' && all_legal(user, user_char);
 }
 
-/* A qube's name, uuid:… or a keyword: never a slash, a space or a dot-only path. */
-static bool name_legal(const char *name)
-{
-	return name[0] != '\0' && name[0] != '.' && all_legal(name, qrexec_target_char);
-}
-
 static bool service_legal(const char *service)
 {
 	return service[0] != '\0' && service[0] != '+' && all_legal(service, qrexec_name_char);
@@ -61,10 +57,10 @@ static bool service_legal(const char *service)
 
 static bool answer_legal(const struct policy_answer *a)
 {
-	return user_legal(a->user) && name_legal(a->target) &&
-	       (a->target_uuid[0] == '\0' || name_legal(a->target_uuid)) &&
-	       name_legal(a->requested_target) &&
-	       (a->policy_source[0] == '\0' || name_legal(a->policy_source)) &&
+	return user_legal(a->user) && qubesd_name_legal(a->target) &&
+	       (a->target_uuid[0] == '\0' || qubesd_name_legal(a->target_uuid)) &&
+	       qubesd_name_legal(a->requested_target) &&
+	       (a->policy_source[0] == '\0' || qubesd_name_legal(a->policy_source)) &&
 	       (a->service[0] == '\0' || service_legal(a->service));
 }
 
@@ -111,7 +107,8 @@ static void route_dom0(struct request *r, const struct policy_answer *a, const c
 	r->state = REQUEST_PORT;
 	if (ports_full(ports, 0)) {
 		if (ports_wait(ports, 0, &r->wait, start_dom0, r) ||
-		    loop_timer_set(k->loop, &r->timer, LIMIT_PORT_WAIT_MS, on_port_late, r))
+		    loop_timer_set(k->loop, &r->timer, deadline_ms(LIMIT_PORT_WAIT_MS),
+		                   on_port_late, r))
 			request_refuse(r, "no port");
 		return;
 	}
@@ -243,12 +240,10 @@ static void on_target_late(void *arg)
 
 static void on_started(void *arg, const char *reply, size_t len)
 {
-	static const char running[] = "2\0QubesVMNotHaltedError";
 	struct request *r = arg;
 
 	r->qubesd = NULL;
-	if (!reply || !((len >= 2 && memcmp(reply, "0", 2) == 0) ||
-	                (len > sizeof(running) && memcmp(reply, running, sizeof(running)) == 0))) {
+	if (!reply || !qubesd_has_started(reply, len)) {
 		request_refuse(r, "the target could not be started");
 		return;
 	}
@@ -299,8 +294,8 @@ static void connect_target(struct request *r)
 
 	if (r->state != REQUEST_CONNECTING) {
 		r->state = REQUEST_CONNECTING;
-		if (loop_timer_set(r->k->loop, &r->timer, LIMIT_TARGET_CONNECT_MS, on_target_late,
-		                   r)) {
+		if (loop_timer_set(r->k->loop, &r->timer, deadline_ms(LIMIT_TARGET_CONNECT_MS),
+		                   on_target_late, r)) {
 			request_refuse(r, "no memory");
 			return;
 		}
@@ -319,60 +314,32 @@ static void connect_target(struct request *r)
 		request_refuse(r, "the target's daemon closed the connection");
 }
 
-/* A disposable: created, then started, then as any other. */
+/* A disposable: created, then started as any other. */
 
-/* The name in "0\0<name>", NULL if the answer is anything else. */
-static char *created_name(const char *reply, size_t len, bool with_uuid)
-{
-	char *name;
-
-	if (!reply || len < 3 || memcmp(reply, "0", 2) != 0 ||
-	    memchr(reply + 2, '\0', len - 2) != NULL || len - 2 >= QREXEC_TARGET_LEN)
-		return NULL;
-	if (with_uuid && (len != 43 || memcmp(reply + 2, "uuid:", 5) != 0))
-		return NULL;
-	name = strndup(reply + 2, len - 2);
-	if (name && (!name_legal(name) || name[0] == '@')) {
-		free(name);
-		name = NULL;
-	}
-	return name;
-}
-
-static void on_created(void *arg, const char *reply, size_t len)
+static void on_created(void *arg, const char *name)
 {
 	struct request *r = arg;
-	bool with_uuid = strncmp(r->dest, "uuid:", 5) == 0;
-	char *name = created_name(reply, len, with_uuid);
 
-	r->qubesd = NULL;
 	free(r->dest);
-	r->dest = name;
-	if (!name) {
+	r->dest = name ? strdup(name) : NULL;
+	if (!name)
+		r->disposable = NULL;
+	if (!r->dest)
 		request_refuse(r, "no disposable could be created");
-		return;
-	}
-	r->disposable = disposable_new(r->k, name);
-	if (!r->disposable) {
-		LOG("no memory to own %s", name);
-		request_refuse(r, "no memory");
-		return;
-	}
-	start_target(r);
+	else
+		start_target(r);
 }
 
 static void route_disposable(struct request *r)
 {
-	const char *payload = strncmp(r->dest, "uuid:", 5) == 0 ? "uuid" : "";
-
 	if (!r->autostart) {
 		request_refuse(r, "a disposable without autostart");
 		return;
 	}
 	r->state = REQUEST_STARTING;
 	trace_point(r->call, TRACE_TARGET_START, 0, r->dest);
-	if (qubesd_start(r->k, "admin.vm.CreateDisposable", r->dest, payload, on_created, r,
-	                 &r->qubesd))
+	r->disposable = disposable_create(r->k, r->dest, on_created, r);
+	if (!r->disposable)
 		request_refuse(r, "no disposable could be created");
 }
 
@@ -391,7 +358,7 @@ static void route_qube(struct request *r, const struct policy_answer *a, const c
 	r->autostart = a->autostart;
 	if (!r->command || !r->dest)
 		request_refuse(r, "no memory");
-	else if (!name_legal(r->dest) || r->dest[0] == '@')
+	else if (!qubesd_name_legal(r->dest) || r->dest[0] == '@')
 		request_refuse(r, "policy named a target that is none");
 	else if (strlen(r->command) + 1 + QREXEC_EXEC_LEN > QREXEC_LOCAL_BODY_MAX)
 		request_refuse(r, "the command is too long");

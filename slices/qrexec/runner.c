@@ -24,6 +24,7 @@
 #include "lib/vchan/vchan.h"
 #include "proto/limits.h"
 #include "proto/qrexec.h"
+#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/runner_link.h"
 
 #define KEEPER_FD          3
@@ -89,7 +90,7 @@ static int start(struct runner *r, uint32_t domain, uint32_t port, const char *l
 	        .dom0 = true,
 	        .command = &command,
 	        .found = &found,
-	        .open_ms = LIMIT_RUNNER_CHANNEL_MS,
+	        .open_ms = deadline_ms(LIMIT_RUNNER_CHANNEL_MS),
 	        .trace_call = trace_call_id(0, domain, port),
 	        .done = on_done,
 	        .arg = r,

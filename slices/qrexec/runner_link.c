@@ -2,6 +2,7 @@
 #include "slices/qrexec/runner_link.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -28,6 +29,19 @@ void runner_link_stop(struct keeper *k)
 	k->runner.n_running = 0;
 }
 
+/* One that closed its end or broke the protocol has no duty left. */
+static void end_process(struct keeper *k)
+{
+	pid_t pid = k->runner.child.pid;
+
+	if (pid <= 0)
+		return;
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	loop_child_remove(k->loop, &k->runner.child);
+}
+
 static void on_runner(void *arg, uint32_t events)
 {
 	struct keeper *k = arg;
@@ -40,9 +54,10 @@ static void on_runner(void *arg, uint32_t events)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n != 1 || byte[0] != 0 || k->runner.n_running == 0) {
-			LOG("the runner of dom0 services is gone, with %u services",
-			    k->runner.n_running);
+			LOG("the runner of dom0 services is gone%s, with %u services",
+			    n > 0 ? ": it said what it may not" : "", k->runner.n_running);
 			runner_link_stop(k);
+			end_process(k);
 			return;
 		}
 		k->runner.n_running--;
@@ -83,11 +98,11 @@ static int start_runner(struct keeper *k)
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -1;
+	end_process(k);
 	pid = fork();
 	if (pid == 0)
 		become_runner(k, path, pair[1]);
 	(void)fd_close(pair[1]);
-	loop_child_remove(k->loop, &k->runner.child);
 	if (pid < 0 || loop_child_add(k->loop, &k->runner.child, pid, on_runner_exit, k) ||
 	    loop_fd_add(k->loop, &k->runner.source, pair[0], EPOLLIN, on_runner, k)) {
 		LOG_ERRNO("starting the runner");

@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
 #include "lib/trace/trace.h"
+#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/request.h"
 
 #define SLICE_FD          3  /* the slice's end of the pair, in the slice */
@@ -187,6 +190,13 @@ static bool take_packet(struct keeper *k, const uint8_t *untrusted_packet, size_
 	}
 }
 
+static void kill_process(struct keeper *k)
+{
+	/* Not a process of ours any more once it was reaped: then pid is -1. */
+	if (k->slice.child.pid > 0)
+		(void)kill(k->slice.child.pid, SIGKILL);
+}
+
 static void read_packets(struct keeper *k)
 {
 	static uint8_t packet[KEEPER_PACKET_MAX + 1];
@@ -201,7 +211,8 @@ static void read_packets(struct keeper *k)
 			return;
 		}
 		if (!take_packet(k, packet, (size_t)n)) {
-			LOG("the slice sent an illegal packet of %zd bytes: ended", n);
+			LOG("the slice sent an illegal packet of %zd bytes: killed", n);
+			kill_process(k);
 			keeper_slice_gone(k);
 			return;
 		}
@@ -231,20 +242,26 @@ static void on_slice_exit(void *arg, int wait_status)
 }
 
 /*
- * No environment: nothing of dom0's is there to be read. In the test builds of -Dattack=true the
- * two variables that name an attack are passed on; they are in no other build.
+ * No environment: nothing of dom0's is there to be read. Builds for tests hand on the variables that
+ * name an attack or shorten the limits; no other build has their names.
  */
 static char **slice_environment(void)
 {
-	static char *env[3];
+	static char *env[4];
 
-#if SKERRY_ATTACK
-	static char attack[2][1024];
-	static const char *const names[2] = {"SKERRY_ATTACK", "SKERRY_ATTACK_WORLD"};
+#if SKERRY_ATTACK || SKERRY_TEST_LIMITS
+	static char text[3][1024];
+	static const char *const names[3] = {"SKERRY_ATTACK", "SKERRY_ATTACK_WORLD",
+	                                     "SKERRY_TEST_LIMIT_DIVISOR"};
+	size_t n = 0;
 
-	for (int i = 0; i < 2 && getenv(names[i]); i++) {
-		(void)snprintf(attack[i], sizeof(attack[i]), "%s=%s", names[i], getenv(names[i]));
-		env[i] = attack[i];
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *value = getenv(names[i]);
+
+		if (!value)
+			continue;
+		(void)snprintf(text[i], sizeof(text[i]), "%s=%s", names[i], value);
+		env[n++] = text[i];
 	}
 #endif
 	return env;
@@ -256,6 +273,8 @@ NORETURN static void become_slice(const char *path, int sock)
 	static const char *const argv[] = {"skerry-qrexec-slice", NULL};
 
 	keeper_child_reset();
+	/* It has nothing to do without us, however its code was changed. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (dup2(sock, SLICE_FD) < 0 || fd_set_cloexec(SLICE_FD, false))
 		_exit(QREXEC_EXIT_PROBLEM);
 	fd_close_from(SLICE_FD + 1, NULL, 0);
@@ -300,6 +319,19 @@ static pid_t spawn(const char *path, int sock)
 	return pid;
 }
 
+/* The slice before, if it has not ended by itself: it has no duty left. */
+static void end_process(struct keeper *k)
+{
+	pid_t pid = k->slice.child.pid;
+
+	if (pid <= 0)
+		return;
+	kill_process(k);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	loop_child_remove(k->loop, &k->slice.child);
+}
+
 /* Starts the process and its watch; the pair's end for the keeper, or -1. */
 static int start_process(struct keeper *k)
 {
@@ -315,8 +347,7 @@ static int start_process(struct keeper *k)
 		return -1;
 	pid = spawn(path, pair[1]);
 	(void)fd_close(pair[1]);
-	/* The one before has ended or ends now; init of the session reaps what is not watched. */
-	loop_child_remove(k->loop, &k->slice.child);
+	end_process(k);
 	if (pid < 0 || loop_child_add(k->loop, &k->slice.child, pid, on_slice_exit, k))
 		return fd_close(pair[0]);
 	return pair[0];

@@ -19,6 +19,7 @@
 #include "lib/sandbox/sandbox.h"
 #include "lib/trace/trace.h"
 #include "proto/limits.h"
+#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/slice.h"
 
 #define KEEPER_FD         3
@@ -108,7 +109,7 @@ static void settle(struct process *p, enum slice_outcome outcome)
 	if (!s->in_partial)
 		loop_timer_clear(p->loop, &p->late);
 	else if (p->late.index == 0 &&
-	         loop_timer_set(p->loop, &p->late, LIMIT_AGENT_MESSAGE_MS, on_late, p))
+	         loop_timer_set(p->loop, &p->late, deadline_ms(LIMIT_AGENT_MESSAGE_MS), on_late, p))
 		finish(p, SLICE_ORPHANED);
 }
 
