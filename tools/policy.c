@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,6 @@
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
 #include "services/policy/store.h"
-#include "services/policy/text.h"
 #include "tools/skerry_policy_log.h"
 
 #define ADMIN_SOCKET "/run/qubesd.internal.sock"
@@ -36,72 +34,6 @@ static const struct {
         {"graph", "[--include-ask] [--service=S] [--source=Q] [--target=Q]", policy_graph},
         {"test", "FILE", policy_test},
 };
-
-static void show_line(const struct policy_fault *fault)
-{
-	OWNED_FD int fd = open(fault->file, O_RDONLY | O_CLOEXEC);
-	struct text_lines lines;
-	struct slice line;
-	char *data;
-	size_t len;
-
-	if (fd < 0 || store_read_stream(fd, POLICY_FILE_MAX, &data, &len))
-		return;
-	lines = (struct text_lines){.p = data, .end = data + len};
-	while (text_line(&lines, &line)) {
-		if (lines.line != fault->line || line.len > 500)
-			continue;
-		fprintf(stderr, "  ");
-		for (size_t i = 0; i < line.len; i++)
-			(void)fputc((uint8_t)line.p[i] < ' ' ? ' ' : line.p[i], stderr);
-		fprintf(stderr, "\n");
-		if (fault->column)
-			fprintf(stderr, "  %*s^", (int)fault->column - 1, "");
-		for (uint32_t i = 1; fault->column && i < fault->length; i++)
-			(void)fputc('~', stderr);
-		if (fault->column)
-			fprintf(stderr, "\n");
-	}
-	free(data);
-}
-
-static void show_json(const struct policy_fault *fault, const char *level)
-{
-	struct json_object *out = json_object_new_object();
-
-	(void)json_object_object_add(out, "level", json_object_new_string(level));
-	(void)json_object_object_add(out, "kind",
-	                             json_object_new_string(fault_kind_name(fault->kind)));
-	(void)json_object_object_add(out, "code",
-	                             json_object_new_string(fault_code_name(fault->code)));
-	(void)json_object_object_add(out, "file", json_object_new_string(fault->file));
-	(void)json_object_object_add(out, "line", json_object_new_int((int)fault->line));
-	(void)json_object_object_add(out, "column", json_object_new_int((int)fault->column));
-	(void)json_object_object_add(out, "length", json_object_new_int((int)fault->length));
-	(void)json_object_object_add(out, "text", json_object_new_string(fault->text));
-	printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN));
-	json_object_put(out);
-}
-
-void tool_show_fault(const struct policy_tool *tool, const struct policy_fault *fault,
-                     const char *level)
-{
-	enum skerry_style style = strcmp(level, "error") == 0 ? STYLE_BAD : STYLE_WARN;
-
-	if (tool->options->json) {
-		show_json(fault, level);
-		return;
-	}
-	fprintf(stderr, "%s", fault->file);
-	if (fault->line)
-		fprintf(stderr, ":%u", fault->line);
-	if (fault->column)
-		fprintf(stderr, ":%u", fault->column);
-	fprintf(stderr, ": %s%s:%s %s\n", skerry_style(tool->options, style), level,
-	        skerry_style(tool->options, STYLE_PLAIN), fault->text);
-	if (fault->line)
-		show_line(fault);
-}
 
 int tool_load_policy(struct policy_tool *tool)
 {
@@ -140,7 +72,7 @@ static int ask_facts(char **ret_data, size_t *ret_len)
 
 int tool_load_system(struct policy_tool *tool, bool quiet)
 {
-	const char *why = strerror(errno);
+	const char *why = NULL;
 	size_t skip = tool->system_info ? 0 : 2;
 	char *data = NULL;
 	size_t len = 0;
@@ -193,29 +125,55 @@ static int take_value(int argc, char **argv, int *i, const char *name, const cha
 	return 1;
 }
 
+/* 1: an option and what belongs to it, 0: another word, -1: too many. */
+static int take_option(struct policy_tool *tool, int argc, char **argv, int *i)
+{
+	const char *dir = NULL;
+
+	if (take_value(argc, argv, i, "--system-info", &tool->system_info) ||
+	    take_value(argc, argv, i, "--service", &tool->service) ||
+	    take_value(argc, argv, i, "--source", &tool->source) ||
+	    take_value(argc, argv, i, "--target", &tool->target))
+		return 1;
+	if (take_value(argc, argv, i, "--policy-dir", &dir)) {
+		if (tool->n_dirs == POLICY_DIRS_MAX)
+			return -1;
+		tool->dirs[tool->n_dirs++] = dir;
+		return 1;
+	}
+	if (strcmp(argv[*i], "--include-ask") == 0)
+		tool->include_ask = true;
+	else if (strcmp(argv[*i], "--help") == 0 || strcmp(argv[*i], "-h") == 0)
+		tool->help = true;
+	else
+		return 0;
+	return 1;
+}
+
+/* The command is the first word, wherever the options stand. */
 static int take_words(struct policy_tool *tool, int argc, char **argv)
 {
-	for (int i = 2; i < argc; i++) {
-		const char *dir = NULL;
+	bool only_words = false;
 
-		if (take_value(argc, argv, &i, "--system-info", &tool->system_info) ||
-		    take_value(argc, argv, &i, "--service", &tool->service) ||
-		    take_value(argc, argv, &i, "--source", &tool->source) ||
-		    take_value(argc, argv, &i, "--target", &tool->target))
+	for (int i = 1; i < argc; i++) {
+		int r = only_words ? 0 : take_option(tool, argc, argv, &i);
+
+		if (r < 0)
+			return -1;
+		if (r > 0)
 			continue;
-		if (take_value(argc, argv, &i, "--policy-dir", &dir)) {
-			if (tool->n_dirs == POLICY_DIRS_MAX)
-				return -1;
-			tool->dirs[tool->n_dirs++] = dir;
-		} else if (strcmp(argv[i], "--include-ask") == 0) {
-			tool->include_ask = true;
-		} else if (argv[i][0] == '-' && argv[i][1] == '-') {
-			return -1;
-		} else if (tool->n_words < (int)POLICY_WORDS_MAX) {
-			tool->words[tool->n_words++] = argv[i];
-		} else {
-			return -1;
+		if (!only_words && strcmp(argv[i], "--") == 0) {
+			only_words = true;
+			continue;
 		}
+		if (!only_words && argv[i][0] == '-' && argv[i][1] == '-')
+			return -1;
+		if (!tool->command)
+			tool->command = argv[i];
+		else if (tool->n_words < (int)POLICY_WORDS_MAX)
+			tool->words[tool->n_words++] = argv[i];
+		else
+			return -1;
 	}
 	return 0;
 }
@@ -234,14 +192,14 @@ static int set_places(struct policy_tool *tool)
 	return 0;
 }
 
-static int usage(void)
+static int usage(FILE *out)
 {
-	fprintf(stderr,
+	fprintf(out,
 	        "usage: skerry policy [--policy-dir=DIR]... [--system-info=FILE] COMMAND ...\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(stderr, "  %-6s %s\n", commands[i].name, commands[i].usage);
-	fprintf(stderr, "  log    [--verify] [--head=HASH] [FILE]\n");
-	return SKERRY_USAGE;
+		fprintf(out, "  %-6s %s\n", commands[i].name, commands[i].usage);
+	fprintf(out, "  log    [--verify] [--head=HASH] [FILE]\n");
+	return out == stdout ? SKERRY_DONE : SKERRY_USAGE;
 }
 
 int skerry_policy(int argc, char **argv, const struct skerry_options *options)
@@ -252,16 +210,17 @@ int skerry_policy(int argc, char **argv, const struct skerry_options *options)
 	if (argc > 1 && strcmp(argv[1], "log") == 0)
 		return skerry_policy_log(argc - 1, argv + 1, options);
 	tool = (struct policy_tool){.options = options};
-	if (argc < 2 || take_words(&tool, argc, argv) || set_places(&tool))
-		return usage();
+	if (take_words(&tool, argc, argv) || (!tool.command && !tool.help) || set_places(&tool))
+		return usage(stderr);
+	if (tool.help)
+		return usage(stdout);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		if (strcmp(commands[i].name, argv[1]) == 0)
+		if (strcmp(commands[i].name, tool.command) == 0)
 			r = commands[i].run(&tool);
 	}
 	(void)view_free(tool.view);
 	(void)policy_unref(tool.policy);
 	(void)system_unref(tool.system);
-	if (strcmp(argv[1], "--help") == 0)
-		return usage() == SKERRY_USAGE ? SKERRY_DONE : SKERRY_REFUSED;
-	return r == SKERRY_USAGE ? usage() : r;
+	tool_forget_lines();
+	return r == SKERRY_USAGE ? usage(stderr) : r;
 }

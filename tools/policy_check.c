@@ -1,20 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "tools/policy.h"
 
 /* skerry policy check: all that is wrong, not only the first thing, and what looks wrong. */
 
-static void report(void *ctx, const struct policy_fault *fault, const char *line, size_t len)
+/* Each fault once. */
+static void report(void *ctx, const struct policy_fault *fault)
 {
-	(void)line;
-	(void)len;
-	tool_show_fault(ctx, fault, "error");
+	struct policy_check *check = ctx;
+	char key[PATH_MAX + 64];
+	uint32_t before = check->seen.n;
+	int n = snprintf(key, sizeof(key), "%u:%u:%d:%s", fault->line, fault->column,
+	                 (int)fault->code, fault->file);
+
+	if (n > 0 && names_add(&check->seen, key, strlen(key)) < before)
+		return;
+	check->errors++;
+	tool_show_fault(check->tool, fault, "error");
+}
+
+static void report_lint(void *ctx, const struct policy_fault *fault, const char *line, size_t len)
+{
+	report(ctx, fault);
+}
+
+void check_warn(struct policy_check *check, struct policy_fault *fault)
+{
+	check->warnings++;
+	tool_show_fault(check->tool, fault, "warning");
 }
 
 /* The first token covers all that the second can match. */
@@ -41,21 +58,25 @@ static bool rule_covers(const struct policy *policy, const struct rule *a, const
 	       covers(policy, a->source, b->source) && covers(policy, a->target, b->target);
 }
 
-static void warn(const struct policy_tool *tool, const struct rule *rule, const char *text)
+/* word NULL: about the line as a whole. */
+static void warn(struct policy_check *check, const struct rule *rule, const struct token *word,
+                 const char *text)
 {
 	struct policy_fault fault = {.line = rule->line};
 
 	(void)snprintf(fault.file, sizeof(fault.file), "%s",
-	               policy_file_name(tool->policy, rule->file));
+	               policy_file_name(check->tool->policy, rule->file));
 	(void)snprintf(fault.text, sizeof(fault.text), "%s", text);
-	tool_show_fault(tool, &fault, "warning");
+	if (word)
+		tool_locate(&fault, word->text, word->len);
+	check_warn(check, &fault);
 }
 
 /* A rule that an earlier one always comes before. An ask rule is no such: what it offers is
  * gathered from the later ones. */
-static int check_shadow(const struct policy_tool *tool, uint32_t index)
+static void check_shadow(struct policy_check *check, uint32_t index)
 {
-	const struct policy *policy = tool->policy;
+	const struct policy *policy = check->tool->policy;
 	const struct rule *rule = policy_rule(policy, index);
 	char text[256];
 
@@ -67,59 +88,59 @@ static int check_shadow(const struct policy_tool *tool, uint32_t index)
 
 		if (!rule_covers(policy, earlier, rule) || (earlier->action == RULE_ASK && !same))
 			continue;
-		(void)snprintf(text, sizeof(text), "%s %.180s:%u, which comes first",
-		               same ? "never decides, same call as" : "never decides, covered by",
+		(void)snprintf(text, sizeof(text),
+		               "never decides, %s %.160s:%u, which comes first; remove one of them",
+		               same ? "same call as" : "covered by",
 		               policy_file_name(policy, earlier->file), earlier->line);
-		warn(tool, rule, text);
-		return 1;
+		warn(check, rule, NULL, text);
+		return;
 	}
-	return 0;
 }
 
-static int check_word(const struct policy_tool *tool, const struct rule *rule, uint32_t id)
+static void check_word(struct policy_check *check, const struct rule *rule, uint32_t id)
 {
+	const struct system *system = check->tool->system;
 	const struct token *token;
 	char text[256];
 
 	if (id == NO_ID)
-		return 0;
-	token = policy_token(tool->policy, id);
+		return;
+	token = policy_token(check->tool->policy, id);
 	if (token->kind == TOKEN_NAME && token->text[0] == '$') {
 		(void)snprintf(text, sizeof(text),
 		               "'%.60s' is the name of a qube here; write @%.60s", token->text,
 		               token->text + 1);
-	} else if (tool->system &&
-	           (token->kind == TOKEN_NAME || token->kind == TOKEN_DISPVM_NAME) &&
-	           system_find(tool->system, token->text + token->rest, token->len - token->rest) ==
-	                   NO_ID &&
-	           strcmp(token->text, "dom0") != 0) {
-		(void)snprintf(text, sizeof(text), "there is no qube '%.60s'",
+	} else if (system && (token->kind == TOKEN_NAME || token->kind == TOKEN_DISPVM_NAME) &&
+	           policy_token(check->tool->policy, token->key)->kind != TOKEN_ADMINVM &&
+	           system_find(system, token->text + token->rest, token->len - token->rest) ==
+	                   NO_ID) {
+		(void)snprintf(text, sizeof(text),
+		               "there is no qube '%.60s'; correct the name, or remove the rule",
 		               token->text + token->rest);
 	} else {
-		return 0;
+		return;
 	}
-	warn(tool, rule, text);
-	return 1;
+	warn(check, rule, token, text);
 }
 
-static int check_rules(const struct policy_tool *tool)
+void check_rules(struct policy_check *check)
 {
-	int n = 0;
+	const struct policy *policy = check->tool->policy;
 
-	for (uint32_t i = 0; i < policy_n_rules(tool->policy); i++) {
-		const struct rule *rule = policy_rule(tool->policy, i);
-		enum token_kind source = policy_token(tool->policy, rule->source)->kind;
+	for (uint32_t i = 0; i < policy_n_rules(policy); i++) {
+		const struct rule *rule = policy_rule(policy, i);
+		const struct token *source = policy_token(policy, rule->source);
 
-		n += check_word(tool, rule, rule->source) + check_word(tool, rule, rule->target) +
-		     check_word(tool, rule, rule->redirect) +
-		     check_word(tool, rule, rule->default_target);
-		if (source == TOKEN_DISPVM_NAME || source == TOKEN_DISPVM_TAG) {
-			warn(tool, rule, "never matches: a call never comes from a @dispvm: word");
-			n++;
-		}
-		n += check_shadow(tool, i);
+		check_word(check, rule, rule->source);
+		check_word(check, rule, rule->target);
+		check_word(check, rule, rule->redirect);
+		check_word(check, rule, rule->default_target);
+		if (source->kind == TOKEN_DISPVM_NAME || source->kind == TOKEN_DISPVM_TAG)
+			warn(check, rule, source,
+			     "never matches, for no call comes from a @dispvm: word; write the "
+			     "disposable's tag or type");
+		check_shadow(check, i);
 	}
-	return n;
 }
 
 static bool is_directory(const char *path)
@@ -129,44 +150,70 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-int policy_check(struct policy_tool *tool)
+/* Directories given are the policy; of files given, each line is looked at alone. -1: too many. */
+static int take_places(struct policy_check *check)
 {
-	int faults = 0;
-	int warnings = 0;
+	struct policy_tool *tool = check->tool;
+	bool defaults = tool->dirs[0] == tool->run;
 
+	if (tool->n_words > 0 && defaults)
+		tool->n_dirs = 0;
 	for (int i = 0; i < tool->n_words; i++) {
 		const char *word = tool->words[i];
-		int n;
+		struct policy_fault fault = {.kind = FAULT_IO};
 
 		if (is_directory(word)) {
-			/* Directories given are the policy; of the default ones nothing is left. */
-			if (tool->dirs[0] == tool->run)
-				tool->n_dirs = 0;
 			if (tool->n_dirs == POLICY_DIRS_MAX)
-				return SKERRY_USAGE;
+				return -1;
 			tool->dirs[tool->n_dirs++] = word;
 			continue;
 		}
-		n = lint_file(word, false, report, tool);
-		if (n < 0)
-			fprintf(stderr, "%s: %s\n", word, strerror(errno));
-		faults += n < 0 ? 1 : n;
-		if (tool->dirs[0] == tool->run && i == tool->n_words - 1)
-			tool->n_dirs = 0;
+		if (lint_file(word, false, report_lint, check) >= 0)
+			continue;
+		(void)snprintf(fault.file, sizeof(fault.file), "%s", word);
+		(void)snprintf(fault.text, sizeof(fault.text), "cannot read: %s", strerror(errno));
+		report(check, &fault);
 	}
+	return 0;
+}
+
+static void check_policy(struct policy_check *check)
+{
+	struct policy_tool *tool = check->tool;
+	struct policy_inputs inputs = {0};
+	struct policy_disk disk = {.inputs = &inputs};
+	struct policy_files files = policy_files_disk(&disk);
+	struct policy_place place = {.dirs = tool->dirs,
+	                             .n_dirs = tool->n_dirs,
+	                             .legacy_dir = tool->legacy};
+	struct policy_fault fault;
+
+	tool->policy = policy_load_report(&place, &files, report, check, &fault);
+	if (!tool->policy)
+		report(check, &fault);
+	else
+		check_rules(check);
+	check_files(check, &inputs);
+	policy_inputs_fini(&inputs);
+}
+
+int policy_check(struct policy_tool *tool)
+{
+	struct policy_check check = {.tool = tool};
+
+	if (take_places(&check))
+		return SKERRY_USAGE;
 	/* Without a running service the qubes' names are not checked. */
 	if (tool_load_system(tool, !tool->system_info) && tool->system_info)
 		return SKERRY_REFUSED;
-	if (tool->n_dirs > 0) {
-		if (tool_load_policy(tool) == 0)
-			warnings = check_rules(tool);
-		else
-			faults++;
-	}
+	if (tool->n_dirs > 0)
+		check_policy(&check);
+	names_fini(&check.seen);
 	if (!tool->options->json)
 		printf("%s%d error%s%s, %d warning%s\n",
-		       skerry_style(tool->options, faults ? STYLE_BAD : STYLE_GOOD), faults,
-		       faults == 1 ? "" : "s", skerry_style(tool->options, STYLE_PLAIN), warnings,
-		       warnings == 1 ? "" : "s");
-	return faults ? SKERRY_REFUSED : SKERRY_DONE;
+		       skerry_style(tool->options, check.errors ? STYLE_BAD : STYLE_GOOD),
+		       check.errors, check.errors == 1 ? "" : "s",
+		       skerry_style(tool->options, STYLE_PLAIN), check.warnings,
+		       check.warnings == 1 ? "" : "s");
+	return check.errors ? SKERRY_REFUSED : SKERRY_DONE;
 }

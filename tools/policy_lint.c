@@ -66,7 +66,8 @@ int lint_file(const char *path, bool service, lint_fn *report, void *ctx)
 		n = lint_text(data, len, path, service, report, ctx);
 	} else {
 		(void)snprintf(fault.file, sizeof(fault.file), "%s", path);
-		(void)snprintf(fault.text, sizeof(fault.text), "this file is not UTF-8");
+		(void)snprintf(fault.text, sizeof(fault.text),
+		               "this file is not UTF-8; save it in that encoding");
 		report(ctx, &fault, "", 0);
 	}
 	free(data);

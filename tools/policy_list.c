@@ -29,15 +29,14 @@ static void print_rule(const struct policy_tool *tool, const struct rule *rule)
 	(void)policy_format_rule(tool->policy, rule, line, sizeof(line));
 	if (!tool->options->json) {
 		printf("%s%s:%u%s\t%s\n", skerry_style(tool->options, STYLE_FAINT), file,
-		       rule->line, skerry_style(tool->options, STYLE_PLAIN), line);
+		       rule->line, skerry_style(tool->options, STYLE_PLAIN), tool_clean(line));
 		return;
 	}
 	out = json_object_new_object();
-	(void)json_object_object_add(out, "file", json_object_new_string(file));
-	(void)json_object_object_add(out, "line", json_object_new_int((int)rule->line));
-	(void)json_object_object_add(out, "rule", json_object_new_string(line));
-	printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN));
-	json_object_put(out);
+	tool_json_text(out, "file", file);
+	(void)json_object_object_add(out, "line", json_object_new_int64(rule->line));
+	tool_json_text(out, "rule", line);
+	tool_json_print(out);
 }
 
 int policy_list(struct policy_tool *tool)
@@ -61,18 +60,50 @@ struct graph {
 	struct names services; /* service+argument, asked about already */
 };
 
+/* Between quotes in the language of dot. */
+static void quote(char *out, size_t max, const char *text)
+{
+	size_t n = 0;
+
+	for (; *text && n + 2 < max; text++) {
+		if (*text == '"' || *text == '\\')
+			out[n++] = '\\';
+		out[n++] = *text;
+	}
+	out[n] = '\0';
+}
+
+static void edge_json(char *line, size_t max, const char *const words[3], bool ask)
+{
+	struct json_object *out = json_object_new_object();
+
+	tool_json_text(out, "source", words[0]);
+	tool_json_text(out, "target", words[1]);
+	tool_json_text(out, "service", words[2]);
+	tool_json_text(out, "action", ask ? "ask" : "allow");
+	(void)snprintf(line, max, "%s",
+	               json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN |
+	                                                           JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(out);
+}
+
 static int add_edge(struct graph *graph, const char *source, const char *target,
                     const char *service, bool ask)
 {
-	char line[1024];
-	int n = snprintf(line, sizeof(line), "  \"%s\" -> \"%s\" [label=\"%s\" color=%s];", source,
-	                 target, service, ask ? "orange" : "red");
+	const char *const words[3] = {source, target, service};
+	char quoted[3][1100];
+	char line[4096];
 
-	if (n < 0 || (size_t)n >= sizeof(line))
-		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		quote(quoted[i], sizeof(quoted[i]), words[i]);
+	if (graph->tool->options->json)
+		edge_json(line, sizeof(line), words, ask);
+	else
+		(void)snprintf(line, sizeof(line), "  \"%s\" -> \"%s\" [label=\"%s\" color=%s];",
+		               quoted[0], quoted[1], quoted[2], ask ? "orange" : "red");
 	return names_add(&graph->nodes, source, strlen(source)) == NO_ID ||
 	                       names_add(&graph->nodes, target, strlen(target)) == NO_ID ||
-	                       names_add(&graph->edges, line, (size_t)n) == NO_ID
+	                       names_add(&graph->edges, line, strlen(line)) == NO_ID
 	               ? -1
 	               : 0;
 }
@@ -133,24 +164,37 @@ static int ask_service(struct graph *graph, const char *service)
 	return r;
 }
 
-static void print_graph(const struct graph *graph)
+static void print_nodes(const struct graph *graph)
 {
-	printf("digraph g {\n");
 	for (uint32_t i = 0; i < graph->nodes.n; i++) {
 		const struct name *node = &graph->nodes.list[i];
 		uint32_t qube = system_find(graph->tool->system, node->text, node->len);
 		const char *label =
 		        qube == NO_ID ? "" : system_qube(graph->tool->system, qube)->label;
+		char name[2 * TARGET_TEXT_LEN];
+		char colour[2 * TARGET_TEXT_LEN];
 
+		quote(name, sizeof(name), node->text);
+		quote(colour, sizeof(colour), label);
 		if (node->text[0] == '@')
-			printf("  \"%s\" [style = dotted];\n", node->text);
-		else if (strncmp(label, "0x", 2) == 0)
-			printf("  \"%s\" [color = \"#%s\", penwidth = 3];\n", node->text,
-			       label + 2);
+			printf("  \"%s\" [style = dotted];\n", name);
+		else if (strncmp(colour, "0x", 2) == 0)
+			printf("  \"%s\" [color = \"#%s\", penwidth = 3];\n", name, colour + 2);
+	}
+}
+
+static void print_graph(const struct graph *graph)
+{
+	bool json = graph->tool->options->json;
+
+	if (!json) {
+		printf("digraph g {\n");
+		print_nodes(graph);
 	}
 	for (uint32_t i = 0; i < graph->edges.n; i++)
 		printf("%s\n", graph->edges.list[i].text);
-	printf("}\n");
+	if (!json)
+		printf("}\n");
 }
 
 int policy_graph(struct policy_tool *tool)

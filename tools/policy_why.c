@@ -19,30 +19,34 @@ static void print_rule(const struct policy_tool *tool, const char *what, const s
 	char line[1024];
 
 	(void)policy_format_rule(tool->policy, rule, line, sizeof(line));
+	(void)tool_clean(line);
 	printf("  %-8s %s%s:%u%s  %s\n", what, skerry_style(tool->options, STYLE_FAINT),
 	       policy_file_name(tool->policy, rule->file), rule->line,
 	       skerry_style(tool->options, STYLE_PLAIN), line);
 }
 
-static void print_answer(struct policy_tool *tool, struct decision *d,
-                         const struct policy_question *question)
+/* What the caller's daemon would be told; empty: nothing. The decision becomes the final one. */
+static const char *execute(struct policy_tool *tool, struct decision *d,
+                           const struct policy_question *question)
 {
 	static struct policy_answer answer;
-	static char text[POLICY_TEXT_MAX];
+	static char text[POLICY_TEXT_MAX + 1];
 	ssize_t n = -1;
 
 	decision_execute(tool->view, d, question, &answer);
 	if (!d->no_answer)
-		n = policy_encode_text(text, sizeof(text), &answer, false);
+		n = policy_encode_text(text, POLICY_TEXT_MAX, &answer, false);
+	text[MAX(n, 0)] = '\0';
+	return text;
+}
+
+static void print_answer(const struct decision *d, const char *text)
+{
 	if (d->kind == DECISION_DENY)
 		printf("refused when carried out: %s\n", refusal_name(d->reason));
 	printf("answer:\n");
-	for (char *p = text, *end = text + MAX(n, 0); p < end;) {
-		size_t len = strcspn(p, "\n");
-
-		printf("  %.*s\n", (int)len, p);
-		p += len + 1;
-	}
+	for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n')
+		printf("  %.*s\n", (int)strcspn(p, "\n"), p);
 }
 
 static void print_offers(const struct decision *d)
@@ -60,34 +64,56 @@ static struct json_object *rule_json(const struct policy_tool *tool, const struc
 	char line[1024];
 
 	(void)policy_format_rule(tool->policy, rule, line, sizeof(line));
-	(void)json_object_object_add(
-	        out, "file", json_object_new_string(policy_file_name(tool->policy, rule->file)));
-	(void)json_object_object_add(out, "line", json_object_new_int((int)rule->line));
-	(void)json_object_object_add(out, "rule", json_object_new_string(line));
+	tool_json_text(out, "file", policy_file_name(tool->policy, rule->file));
+	(void)json_object_object_add(out, "line", json_object_new_int64(rule->line));
+	tool_json_text(out, "rule", line);
 	return out;
 }
 
-static void print_json(struct policy_tool *tool, const struct decision *d)
+static struct json_object *offers_json(const struct decision *d)
 {
-	struct json_object *out = json_object_new_object();
-	struct json_object *next = json_object_new_array();
+	struct json_object *out = json_object_new_array();
+
+	for (uint32_t i = 0; i < d->offers->n; i++)
+		(void)json_object_array_add(out, json_object_new_string(d->offers->list[i]));
+	return out;
+}
+
+static struct json_object *next_json(const struct policy_tool *tool, const struct decision *d)
+{
+	struct json_object *out = json_object_new_array();
 	const struct rule *rule = d->rule;
 
-	(void)json_object_object_add(out, "result", json_object_new_string(kinds[d->kind]));
-	(void)json_object_object_add(out, "reason",
-	                             json_object_new_string(refusal_name(d->reason)));
-	(void)json_object_object_add(out, "target",
-	                             json_object_new_string(
-	                                     d->kind == DECISION_ALLOW ? d->target.text : ""));
-	(void)json_object_object_add(out, "decided_by", rule ? rule_json(tool, rule) : NULL);
 	for (int i = 0; rule && i < NEXT_MAX; i++) {
 		rule = policy_next_match(tool->view, d, rule);
 		if (rule)
-			(void)json_object_array_add(next, rule_json(tool, rule));
+			(void)json_object_array_add(out, rule_json(tool, rule));
 	}
-	(void)json_object_object_add(out, "next", next);
-	printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN));
-	json_object_put(out);
+	return out;
+}
+
+static void print_json(struct policy_tool *tool, struct decision *d,
+                       const struct policy_question *question)
+{
+	struct json_object *out = json_object_new_object();
+	const char *answer = d->kind == DECISION_ALLOW ? execute(tool, d, question) : "";
+
+	tool_json_text(out, "result", kinds[d->kind]);
+	tool_json_text(out, "reason", refusal_name(d->reason));
+	tool_json_text(out, "source", d->source_text);
+	tool_json_text(out, "requested", d->requested.text);
+	tool_json_text(out, "target", d->kind == DECISION_ALLOW ? d->target.text : "");
+	(void)json_object_object_add(out, "answer", json_object_new_string(answer));
+	if (d->kind == DECISION_ASK) {
+		(void)json_object_object_add(out, "offered", offers_json(d));
+		tool_json_text(out, "default",
+		               d->offers->default_index == NO_ID
+		                       ? ""
+		                       : d->offers->list[d->offers->default_index]);
+	}
+	(void)json_object_object_add(out, "decided_by", d->rule ? rule_json(tool, d->rule) : NULL);
+	(void)json_object_object_add(out, "next", next_json(tool, d));
+	tool_json_print(out);
 }
 
 static void explain(struct policy_tool *tool, struct decision *d,
@@ -113,7 +139,7 @@ static void explain(struct policy_tool *tool, struct decision *d,
 	if (d->kind == DECISION_ASK)
 		print_offers(d);
 	if (d->kind == DECISION_ALLOW)
-		print_answer(tool, d, question);
+		print_answer(d, execute(tool, d, question));
 }
 
 int policy_why(struct policy_tool *tool)
@@ -130,7 +156,7 @@ int policy_why(struct policy_tool *tool)
 	question.service = tool->words[2];
 	policy_decide(tool->view, &question, &d);
 	if (tool->options->json)
-		print_json(tool, &d);
+		print_json(tool, &d, &question);
 	else
 		explain(tool, &d, &question);
 	return d.kind == DECISION_DENY ? SKERRY_REFUSED : SKERRY_DONE;
@@ -140,6 +166,19 @@ struct expectation {
 	char *words[6];
 	int n;
 };
+
+static void describe(const struct policy_tool *tool, const struct decision *d, char *out,
+                     size_t max)
+{
+	const char *reason = d->kind == DECISION_DENY ? refusal_name(d->reason) : "";
+	const char *gap = reason[0] ? " " : "";
+
+	if (d->rule)
+		(void)snprintf(out, max, "it is %s%s%s, by %.180s:%u", kinds[d->kind], gap, reason,
+		               policy_file_name(tool->policy, d->rule->file), d->rule->line);
+	else
+		(void)snprintf(out, max, "it is %s%s%s", kinds[d->kind], gap, reason);
+}
 
 /* NULL: as expected; else what differs. */
 static const char *compare(struct policy_tool *tool, const struct expectation *e)
@@ -152,11 +191,10 @@ static const char *compare(struct policy_tool *tool, const struct expectation *e
 	struct decision d;
 
 	policy_decide(tool->view, &question, &d);
+	if (d.kind == DECISION_ALLOW)
+		(void)execute(tool, &d, &question);
 	if (strcmp(kinds[d.kind], e->words[3]) != 0) {
-		(void)snprintf(got, sizeof(got), "it is %s%s%s%s%s", kinds[d.kind],
-		               d.rule ? ", by " : "",
-		               d.rule ? policy_file_name(tool->policy, d.rule->file) : "",
-		               d.rule ? "" : " ", d.rule ? "" : refusal_name(d.reason));
+		describe(tool, &d, got, sizeof(got));
 		return got;
 	}
 	for (int i = 4; i < e->n; i++) {
@@ -195,6 +233,28 @@ static bool split(char *line, struct expectation *e)
 	                     strcmp(e->words[3], "deny") == 0);
 }
 
+static void print_result(const struct policy_tool *tool, int n, int number, char *shown,
+                         const char *wrong)
+{
+	struct json_object *out;
+
+	if (!tool->options->json) {
+		printf("%s%sok%s %d - %s\n",
+		       skerry_style(tool->options, wrong ? STYLE_BAD : STYLE_GOOD),
+		       wrong ? "not " : "", skerry_style(tool->options, STYLE_PLAIN), n,
+		       tool_clean(shown));
+		if (wrong)
+			printf("# line %d: %s\n", number, wrong);
+		return;
+	}
+	out = json_object_new_object();
+	(void)json_object_object_add(out, "ok", json_object_new_boolean(!wrong));
+	(void)json_object_object_add(out, "line", json_object_new_int(number));
+	tool_json_text(out, "expectation", shown);
+	tool_json_text(out, "wrong", wrong ? wrong : "");
+	tool_json_print(out);
+}
+
 static int run_test(struct policy_tool *tool, FILE *file)
 {
 	struct expectation e;
@@ -210,19 +270,16 @@ static int run_test(struct policy_tool *tool, FILE *file)
 		number++;
 		if (line[strspn(line, " \t\r\n")] == '\0' || line[strspn(line, " \t")] == '#')
 			continue;
-		line[strcspn(line, "\n")] = '\0';
+		line[strcspn(line, "\r\n")] = '\0';
 		memcpy(shown, line, strlen(line) + 1);
 		wrong = split(line, &e) ? compare(tool, &e)
 		                        : "write SOURCE TARGET SERVICE[+ARG] allow|ask|deny "
 		                          "[target=QUBE] [user=USER]";
 		failed += wrong != NULL;
-		printf("%s%sok%s %d - %s\n",
-		       skerry_style(tool->options, wrong ? STYLE_BAD : STYLE_GOOD),
-		       wrong ? "not " : "", skerry_style(tool->options, STYLE_PLAIN), ++n, shown);
-		if (wrong)
-			printf("# line %d: %s\n", number, wrong);
+		print_result(tool, ++n, number, shown, wrong);
 	}
-	printf("1..%d\n", n);
+	if (!tool->options->json)
+		printf("1..%d\n", n);
 	return failed || ferror(file) ? SKERRY_REFUSED : SKERRY_DONE;
 }
 
