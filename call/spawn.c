@@ -128,7 +128,7 @@ static int open_each(const struct spawn_config *config, int child[3], struct spa
 		return -1;
 	out->err_fd = err[0];
 	child[2] = err[1];
-	return 0;
+	return config->err_uid ? fchown(err[1], config->err_uid, config->err_gid) : 0;
 }
 
 int spawn_open_stdio(const struct spawn_config *config, int child[3], struct spawned *out)

@@ -24,7 +24,9 @@ struct spawn_config {
 	char *const *argv;
 	char *const *env;
 	enum spawn_stdio stdio;
-	bool pipe_err;  /* stderr: a pipe that can be opened again; else inherited */
+	bool pipe_err; /* stderr: a pipe that can be opened again; else inherited */
+	uid_t err_uid; /* not 0: the pipe is made theirs, who else could not open it again */
+	gid_t err_gid;
 	bool new_group; /* own process group, so `kill 0` in it reaches nothing of ours */
 	bool is_shell; /* argv is SHELL -c COMMAND: another way of starting takes the user's shell */
 	const char *cwd; /* NULL: inherited */

@@ -106,6 +106,15 @@ static void run_program(const struct passwd *pw, const struct spawn_config *conf
 	_exit(errno == ENOENT ? QREXEC_EXIT_NOT_FOUND : QREXEC_EXIT_PROBLEM);
 }
 
+/* Gives the call's descriptors up. Nothing that is opened later may take their numbers. */
+static void close_stdio(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		(void)fd_close(fd);
+	if (fd_open_stdio())
+		LOG_ERRNO("/dev/null");
+}
+
 /* Runs the program and waits for it, holding none of its descriptors. */
 static int run_and_wait(const struct passwd *pw, const struct spawn_config *config, char **env)
 {
@@ -118,8 +127,7 @@ static int run_and_wait(const struct passwd *pw, const struct spawn_config *conf
 		LOG_ERRNO("fork");
 		return QREXEC_EXIT_PROBLEM;
 	}
-	for (int fd = 0; fd < 3; fd++)
-		(void)fd_close(fd);
+	close_stdio();
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno != EINTR)
 			return QREXEC_EXIT_PROBLEM;
@@ -197,8 +205,7 @@ static bool insert_logger(const char *tag, bool to_caller)
 	if (pid == 0) {
 		int to = to_caller ? fcntl(2, F_DUPFD_CLOEXEC, 3) : -1;
 
-		for (int fd = 0; fd < 3; fd++)
-			(void)fd_close(fd);
+		close_stdio();
 		(void)fd_close(fds[1]);
 		copy_to_logger(fds[0], to, tag);
 	}

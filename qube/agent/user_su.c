@@ -5,7 +5,10 @@
  */
 #include "qube/agent/user.h"
 
-#include <string.h>
+#include <errno.h>
+#include <pwd.h>
+
+#include "lib/base/log.h"
 
 #define SU "/bin/su"
 #define KEPT                                                                                       \
@@ -21,8 +24,8 @@ int user_start(void *arg, const struct spawn_config *config, struct spawned *out
 	char keep[] = "-w";
 	char kept[] = KEPT;
 	char command[] = "-c";
-	char end[] =
-	        "--"; /* su takes options after names too, and the argument is another qube's */
+	/* su takes options after names too, and the argument is another qube's. */
+	char end[] = "--";
 	char run[] = RUN_ARGUMENTS;
 	char *program = config->argv[0];
 	char *argument = config->argv[0] ? config->argv[1] : NULL;
@@ -31,7 +34,15 @@ int user_start(void *arg, const struct spawn_config *config, struct spawned *out
 	char *for_shell[] = {su,  login,      command, config->is_shell ? config->argv[2] : run,
 	                     end, user->name, NULL};
 	struct spawn_config with_su = *config;
+	const struct passwd *pw = getpwnam(user->name);
 
+	/* su would say so by a status that a program may have as well. */
+	if (!pw) {
+		LOG("there is no user %s", user->name);
+		return EPERM;
+	}
+	with_su.err_uid = pw->pw_uid;
+	with_su.err_gid = pw->pw_gid;
 	with_su.path = SU;
 	with_su.argv = config->is_shell ? for_shell : for_rpc;
 	return spawn_start(&with_su, out);

@@ -20,7 +20,8 @@ PEER = 43
 class Dom0:
     """A started agent and its control channel, HELLO done."""
 
-    def __init__(self, t, *args, user=None, env=None, hello=True, fork_server=False, **more):
+    def __init__(self, t, *args, user=None, env=None, hello=True, fork_server=False,
+                 program="qrexec-agent", run_as=None, **more):
         self.t = t
         self.user = user or runner()
         for folder in ("rpc", "local-rpc", "rpc-config"):
@@ -36,7 +37,8 @@ class Dom0:
             "SHELL": "/bin/sh",
         }
         self.env.update(env or {})
-        self.agent = t.start("qrexec-agent", *options, *args, env=self.env, user=self.user,
+        self.agent = t.start(program, *options, *args, env=self.env,
+                             user=run_as or self.user,
                              **more)
         self.control = t.vchan_client(OWN, 0, CONTROL)
         self.next_port = 1024
