@@ -31,13 +31,21 @@
 
 #define EVENTS_ALWAYS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
-static int arm_out(struct vchan *vchan)
+/* A fresh look: the descriptor becomes readable at once for what is there already, even for bytes
+ * that were not read for good reason. */
+static int arm_out_again(struct vchan *vchan)
 {
 	if (vchan->state != VCHAN_OPEN)
 		return 0;
-	/* Done even if it is armed: only a fresh look finds room that came since the last event. */
 	vchan->socket.want_out = true;
 	return vchan_watch(vchan, EPOLL_CTL_MOD, EVENTS_ALWAYS | EPOLLOUT);
+}
+
+/* While it is armed, room that came since has its event under way: arming it again would only wake
+ * a caller who cannot read yet, and again each time that he looks for room. */
+static int arm_out(struct vchan *vchan)
+{
+	return vchan->socket.want_out ? 0 : arm_out_again(vchan);
 }
 
 /*
@@ -62,7 +70,10 @@ static ssize_t send_parts(struct vchan *vchan, struct iovec *parts, size_t n_par
 		vchan->socket.used = true;
 		return r;
 	}
-	if ((errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) && arm_out(vchan) == 0)
+	if (errno == EAGAIN && arm_out(vchan) == 0)
+		return 0;
+	/* No memory in the kernel: no room will come, so only trying again helps. */
+	if ((errno == ENOBUFS || errno == ENOMEM) && arm_out_again(vchan) == 0)
 		return 0;
 	vchan_end(vchan, "peer closed");
 	errno = EPIPE;
@@ -143,11 +154,11 @@ static void step(struct vchan *vchan)
 		return;
 	if (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		vchan_end(vchan, "peer closed");
-	if ((event.events & EPOLLOUT) && vchan->socket.want_out && flush_pending(vchan)) {
-		vchan->socket.want_out = false;
-		if (vchan_watch(vchan, EPOLL_CTL_MOD, EVENTS_ALWAYS))
-			vchan_end(vchan, "cannot watch the connection");
-	}
+	if (!(event.events & EPOLLOUT) || !vchan->socket.want_out)
+		return;
+	vchan->socket.want_out = false;
+	if (flush_pending(vchan) && vchan_watch(vchan, EPOLL_CTL_MOD, EVENTS_ALWAYS))
+		vchan_end(vchan, "cannot watch the connection");
 }
 
 static void refresh(struct vchan *vchan)
@@ -160,7 +171,7 @@ static void refresh(struct vchan *vchan)
 
 static void poke(struct vchan *vchan)
 {
-	if (arm_out(vchan))
+	if (arm_out_again(vchan))
 		vchan_end(vchan, "cannot watch the connection");
 }
 
@@ -366,6 +377,7 @@ static ssize_t to_fd(struct vchan *vchan, int fd, size_t len, bool *ret_blocked)
 static ssize_t from_pipe(struct vchan *vchan, int pipe, size_t len, bool *ret_blocked)
 {
 	int in_pipe = 0;
+	bool again;
 	ssize_t r;
 
 	if (!flush_pending(vchan))
@@ -388,8 +400,9 @@ static ssize_t from_pipe(struct vchan *vchan, int pipe, size_t len, bool *ret_bl
 	}
 	if (r < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
 		return -1;
+	again = r < 0 && errno != EAGAIN;
 	*ret_blocked = r == 0 || ioctl(pipe, FIONREAD, &in_pipe) < 0 || in_pipe == 0;
-	if (*ret_blocked || arm_out(vchan) == 0)
+	if (*ret_blocked || (again ? arm_out_again(vchan) : arm_out(vchan)) == 0)
 		return 0;
 	return -1;
 }
