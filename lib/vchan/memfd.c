@@ -379,6 +379,50 @@ static ssize_t from_pipe(struct vchan *vchan, int pipe, size_t len, bool *ret_bl
 	return n < 0 && errno == EAGAIN ? 0 : n;
 }
 
+static void skip(struct iovec spans[2], size_t len)
+{
+	for (int i = 0; i < 2; i++) {
+		size_t n = MIN(len, spans[i].iov_len);
+
+		spans[i].iov_base = (uint8_t *)spans[i].iov_base + n;
+		spans[i].iov_len -= n;
+		len -= n;
+	}
+}
+
+/* The index moves on after head and body are there, so the peer never sees one without the other. */
+static ssize_t message_from_fd(struct vchan *vchan, int fd, size_t head_len, size_t len,
+                               void (*make_head)(void *arg, uint8_t *head, size_t body_len),
+                               void *arg)
+{
+	uint8_t head[VCHAN_HEAD_MAX];
+	struct iovec spans[2], body[2];
+	ssize_t n = -1;
+
+	if (usable(vchan))
+		n = ring_tx_spans(&vchan->memfd.ring, head_len + len, spans);
+	if (n <= (ssize_t)head_len) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	body[0] = spans[0];
+	body[1] = spans[1];
+	skip(body, head_len);
+	n = readv(fd, body, body[1].iov_len > 0 ? 2 : 1);
+	if (n <= 0)
+		return n;
+	make_head(arg, head, (size_t)n);
+	ring_put(spans, head, head_len);
+	ring_tx_done(&vchan->memfd.ring, head_len + (size_t)n);
+	note_use(vchan);
+	return n;
+}
+
+static void set_patient(struct vchan *vchan)
+{
+	vchan->memfd.ring.patient = true;
+}
+
 static int export(struct vchan *vchan, struct vchan_handle *handle, int fds[VCHAN_FDS_MAX])
 {
 	struct memfd_part *part = &vchan->memfd;
@@ -446,6 +490,8 @@ const struct transport_ops transport_memfd = {
         .write_message = memfd_write_message,
         .to_fd = to_fd,
         .from_pipe = from_pipe,
+        .message_from_fd = message_from_fd,
+        .set_patient = set_patient,
         .export = export,
         .import = import,
         .detach = detach,

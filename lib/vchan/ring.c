@@ -294,7 +294,8 @@ void ring_rx_done(struct ring_pair *ring, size_t len)
 {
 	CHECK(len <= ring->rx.peer - ring->rx.own);
 	move_on(&ring->rx, len);
-	answer(ring, RING_NOTIFY_READ);
+	if (!ring->patient || ring->rx.peer - ring->rx.own <= ring->rx.size / 2)
+		answer(ring, RING_NOTIFY_READ);
 }
 
 void ring_tx_done(struct ring_pair *ring, size_t len)
@@ -334,8 +335,7 @@ ssize_t ring_read(struct ring_pair *ring, void *buf, size_t len)
 	return n;
 }
 
-/* Copies one part behind what spans already hold and shortens them by it. */
-static void fill(struct iovec spans[2], const void *data, size_t len)
+void ring_put(struct iovec spans[2], const void *data, size_t len)
 {
 	for (int i = 0; i < 2 && len > 0; i++) {
 		size_t n = MIN(len, spans[i].iov_len);
@@ -355,7 +355,7 @@ ssize_t ring_write(struct ring_pair *ring, const void *buf, size_t len)
 
 	if (n <= 0)
 		return n;
-	fill(spans, buf, (size_t)n);
+	ring_put(spans, buf, (size_t)n);
 	ring_tx_done(ring, (size_t)n);
 	return n;
 }
@@ -375,8 +375,8 @@ int ring_write_whole(struct ring_pair *ring, const struct iovec parts[2])
 		return -1;
 	if ((size_t)n < len)
 		return 1;
-	fill(spans, parts[0].iov_base, parts[0].iov_len);
-	fill(spans, parts[1].iov_base, parts[1].iov_len);
+	ring_put(spans, parts[0].iov_base, parts[0].iov_len);
+	ring_put(spans, parts[1].iov_base, parts[1].iov_len);
 	ring_tx_done(ring, len);
 	return 0;
 }

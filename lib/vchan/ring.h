@@ -80,6 +80,7 @@ struct ring_pair {
 	enum ring_state state; /* latched */
 	const char *broken;    /* how the peer broke the rules; NULL: it did not */
 	bool is_server;
+	bool patient; /* see ring_rx_done() */
 };
 
 /* What ring_attach() needs; memory is borrowed and must outlive the pair. */
@@ -151,11 +152,17 @@ int ring_write_whole(struct ring_pair *ring, const struct iovec parts[2]) MUST_C
  * @spans:  at most two; valid until the ring is used otherwise. What is in them is the peer's to
  *          change at any time: only for system calls that do not interpret it (H10).
  * Errors: bytes in both, at most len; 0 none now, an event is asked for; -1 with errno EPIPE.
- * ring_rx_done() / ring_tx_done() then move on by what was used.
+ * ring_rx_done() / ring_tx_done() then move on by what was used. A patient ring tells the writer of
+ * room only when half of it or more is free: for who will read on whatever else happens, so that a
+ * writer who waits is woken for many bytes instead of few.
  */
 ssize_t ring_rx_spans(struct ring_pair *ring, size_t len, struct iovec spans[2]) MUST_CHECK;
 ssize_t ring_tx_spans(struct ring_pair *ring, size_t len, struct iovec spans[2]) MUST_CHECK;
 void ring_rx_done(struct ring_pair *ring, size_t len);
 void ring_tx_done(struct ring_pair *ring, size_t len);
+
+/** ring_put() - copies into spans of ring_tx_spans() and shortens them by it; what does not fit is
+ *  left out */
+void ring_put(struct iovec spans[2], const void *data, size_t len);
 
 #endif

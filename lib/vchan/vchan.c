@@ -353,6 +353,24 @@ ssize_t vchan_from_pipe(struct vchan *vchan, int pipe, size_t len, bool *ret_blo
 	return len > 0 ? vchan->ops->from_pipe(vchan, pipe, len, ret_blocked) : 0;
 }
 
+ssize_t vchan_message_from_fd(struct vchan *vchan, int fd, size_t head_len, size_t len,
+                              void (*make_head)(void *arg, uint8_t *head, size_t body_len),
+                              void *arg)
+{
+	if (vchan->sock < 0 || !vchan->ops->message_from_fd || head_len > VCHAN_HEAD_MAX ||
+	    len == 0) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return vchan->ops->message_from_fd(vchan, fd, head_len, len, make_head, arg);
+}
+
+void vchan_set_patient(struct vchan *vchan)
+{
+	if (vchan->sock >= 0 && vchan->ops->set_patient)
+		vchan->ops->set_patient(vchan);
+}
+
 void vchan_refresh(struct vchan *vchan)
 {
 	if (vchan->sock >= 0 && vchan->state != VCHAN_CLOSED)

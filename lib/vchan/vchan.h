@@ -163,4 +163,23 @@ int vchan_write_message(struct vchan *vchan, const void *head, size_t head_len, 
 ssize_t vchan_to_fd(struct vchan *vchan, int fd, size_t len, bool *ret_blocked) MUST_CHECK;
 ssize_t vchan_from_pipe(struct vchan *vchan, int pipe, size_t len, bool *ret_blocked) MUST_CHECK;
 
+/**
+ * vchan_message_from_fd() - one message whose body is read from fd straight into the channel
+ * @head_len:   bytes before the body, at most VCHAN_HEAD_MAX
+ * @len:        of the body at most; vchan_writable() must have said that head and body fit
+ * @make_head:  writes the head, once the length of the body is known; not called without a body
+ *
+ * Only where shared memory lets read(2) do the channel's copy as well.
+ * Errors: bytes of the body, or as read(2): 0 at the end of fd, -1 with fd's errno (EAGAIN, …);
+ *         EOPNOTSUPP: this transport cannot, or they do not fit: read and write instead.
+ */
+#define VCHAN_HEAD_MAX 16
+ssize_t vchan_message_from_fd(struct vchan *vchan, int fd, size_t head_len, size_t len,
+                              void (*make_head)(void *arg, uint8_t *head, size_t body_len),
+                              void *arg) MUST_CHECK;
+
+/** vchan_set_patient() - an open channel: we read whatever comes as soon as we can, so the peer need not be woken for
+ *  a little room, only when half of what the channel holds was read */
+void vchan_set_patient(struct vchan *vchan);
+
 #endif

@@ -36,6 +36,11 @@ struct transport_ops {
 	int (*write_message)(struct vchan *vchan, const struct iovec parts[2]);
 	ssize_t (*to_fd)(struct vchan *vchan, int fd, size_t len, bool *ret_blocked);
 	ssize_t (*from_pipe)(struct vchan *vchan, int pipe, size_t len, bool *ret_blocked);
+	/* As vchan_message_from_fd(); NULL: cannot. */
+	ssize_t (*message_from_fd)(struct vchan *vchan, int fd, size_t head_len, size_t len,
+	                           void (*make_head)(void *arg, uint8_t *head, size_t body_len),
+	                           void *arg);
+	void (*set_patient)(struct vchan *vchan); /* NULL: the kernel is */
 	/* Whether the channel is as new as vchan_export() wants it; fills handle and fds. */
 	int (*export)(struct vchan *vchan, struct vchan_handle *handle, int fds[VCHAN_FDS_MAX]);
 	/* vchan->sock is fds[0]; the others are the transport's, on failure too. */
