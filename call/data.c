@@ -177,6 +177,8 @@ static void on_vchan(void *arg, uint32_t events)
 
 	(void)events;
 	(void)vchan_step(call->vchan);
+	call->dry = false;
+	call->full = false;
 	pump(call);
 }
 

@@ -24,6 +24,12 @@
 
 #define DATA_FAILED (-1) /* done(): no call took place, or the peer broke the protocol (logged) */
 
+/*
+ * What a server asks for each way: a writer sleeps and is woken once for half of it. The original's
+ * 65536 hold not even one message of the largest size. Memory is taken only as far as bytes reach.
+ */
+#define DATA_RING_BYTES 524288U
+
 enum data_side {
 	DATA_CALLER,  /* sends STDIN; receives STDOUT, STDERR, EXIT_CODE */
 	DATA_SERVICE, /* sends STDOUT, STDERR, EXIT_CODE; receives STDIN */

@@ -85,7 +85,10 @@ struct data_call {
 
 	/* Sending. */
 	bool hello_sent;
-	bool send_dead; /* the peer takes nothing any more */
+	bool no_direct;  /* the transport cannot read a local descriptor into the channel */
+	bool full;       /* the channel has too little room; cleared by its next event */
+	size_t room_max; /* most room seen, bytes: what the channel holds when it is empty */
+	bool send_dead;  /* the peer takes nothing any more */
 	size_t prefix_off;
 	struct backlog held; /* rest of a message that is partly on the channel */
 	bool exit_due;       /* the exit code is known */
@@ -96,6 +99,7 @@ struct data_call {
 	/* Receiving. */
 	bool hello_received;
 	bool recv_dead;            /* closed and drained */
+	bool dry;                  /* nothing to read; cleared by the channel's next event */
 	uint32_t chunk_max;        /* bytes; of the negotiated version */
 	uint8_t ahead[DATA_AHEAD]; /* hostile */
 	size_t ahead_off;

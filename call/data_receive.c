@@ -266,6 +266,7 @@ static void take_hello(struct data_call *call, const struct qrexec_header *heade
 		return;
 	}
 	call->hello_received = true;
+	vchan_set_patient(call->vchan);
 	call->chunk_max = version == 2 ? QREXEC_DATA_MAX_V2 : QREXEC_DATA_MAX;
 	loop_timer_clear(call->loop, &call->deadline);
 	trace_point(call->config.trace_call, TRACE_DATA_OPEN, 0, NULL);
@@ -273,10 +274,14 @@ static void take_hello(struct data_call *call, const struct qrexec_header *heade
 
 /* Reading. */
 
+/* Until the event that this asks for, looking again is in vain. */
 static bool channel_empty(struct data_call *call)
 {
-	/* Asks for an event; bytes that came in between are there already. */
-	return vchan_readable(call->vchan, 1) == 0;
+	/* Bytes that came in between are there already. */
+	if (vchan_readable(call->vchan, 1) > 0)
+		return false;
+	call->dry = vchan_state(call->vchan) == VCHAN_OPEN;
+	return true;
 }
 
 /* The answer of a read: whether bytes came. A closed and drained channel sets recv_dead. */
@@ -292,6 +297,8 @@ static bool read_ahead(struct data_call *call)
 	size_t want = call->bulk ? QREXEC_HEADER_LEN : sizeof(call->ahead);
 	ssize_t n;
 
+	if (call->dry)
+		return false;
 	if (call->ahead_off > 0) {
 		memmove(call->ahead, call->ahead + call->ahead_off, call->ahead_len);
 		call->ahead_off = 0;
@@ -380,6 +387,8 @@ static bool receive_body(struct data_call *call)
 		take_body(call, call->ahead + call->ahead_off - len, len);
 		return true;
 	}
+	if (call->dry)
+		return false;
 	if (call->left >= DATA_BULK_MIN / 4 && sink == &call->in && !sink->closed && sink->ready &&
 	    !sink->no_splice && !filtered(call, sink))
 		return receive_bulk(call, sink);

@@ -50,12 +50,23 @@ bool data_send_idle(const struct data_call *call)
 	return call->held.len == 0 && call->out.pipe.len == 0;
 }
 
+/* Asks for an event when there is room again; until then, trying is in vain. */
+static bool has_room(struct data_call *call, size_t wanted)
+{
+	if (vchan_writable(call->vchan, wanted) > 0)
+		return true;
+	call->full = vchan_state(call->vchan) == VCHAN_OPEN;
+	return false;
+}
+
 /* What is already announced to the peer: the held bytes, then the pipe. */
 static bool flush_held(struct data_call *call)
 {
 	struct backlog *held = &call->held;
 	ssize_t n;
 
+	if (call->full)
+		return false;
 	n = vchan_write(call->vchan, held->data + held->off, held->len);
 	if (n < 0) {
 		send_died(call);
@@ -65,8 +76,7 @@ static bool flush_held(struct data_call *call)
 	held->len -= (size_t)n;
 	if (held->len == 0)
 		backlog_free(held);
-	/* Ask for an event when there is room again. */
-	return n > 0 || vchan_writable(call->vchan, held->len) > 0;
+	return n > 0 || has_room(call, held->len);
 }
 
 static bool flush_pipe(struct data_call *call)
@@ -75,6 +85,8 @@ static bool flush_pipe(struct data_call *call)
 	bool local_blocked = false;
 	ssize_t n;
 
+	if (call->full)
+		return false;
 	n = vchan_from_pipe(call->vchan, pipe->read_fd, pipe->len, &local_blocked);
 	if (n < 0) {
 		send_died(call);
@@ -82,7 +94,7 @@ static bool flush_pipe(struct data_call *call)
 	}
 	CHECK((size_t)n <= pipe->len);
 	pipe->len -= (size_t)n;
-	return n > 0 || vchan_writable(call->vchan, pipe->len) > 0;
+	return n > 0 || has_room(call, pipe->len);
 }
 
 void data_source_end(struct data_call *call, struct data_source *source)
@@ -145,6 +157,31 @@ static bool took(struct data_call *call, struct data_source *source, ssize_t n)
 	return false;
 }
 
+static void make_header(void *arg, uint8_t *header, size_t len)
+{
+	const struct data_source *source = arg;
+
+	qrexec_encode_header(header, source->type, (uint32_t)len);
+}
+
+/* Whether the transport could; then the source was read into the channel itself. */
+static bool send_direct(struct data_call *call, struct data_source *source, size_t max)
+{
+	ssize_t n;
+
+	if (call->no_direct)
+		return false;
+	n = vchan_message_from_fd(call->vchan, source->fd, QREXEC_HEADER_LEN, max, make_header,
+	                          source);
+	if (n < 0 && errno == EOPNOTSUPP) {
+		call->no_direct = true;
+		return false;
+	}
+	if (took(call, source, n))
+		source->bulk = (size_t)n >= DATA_BULK_MIN;
+	return true;
+}
+
 static void send_copied(struct data_call *call, struct data_source *source, size_t max)
 {
 	ssize_t n = read(source->fd, data_scratch + QREXEC_HEADER_LEN, max);
@@ -175,13 +212,21 @@ static void send_spliced(struct data_call *call, struct data_source *source, siz
 		(void)flush_pipe(call);
 }
 
-/* Bytes of a body that the channel has room for; 0: an event is on its way. */
-static size_t room(struct data_call *call)
+/*
+ * Bytes of a body that the channel has room for; 0: an event is on its way. Where there is plenty to
+ * send, small gaps are left to grow: messages that fill them would cost the peer as much as large
+ * ones and keep the channel full of them.
+ */
+static size_t room(struct data_call *call, bool bulk)
 {
-	size_t space = vchan_writable(call->vchan, QREXEC_HEADER_LEN + 1);
+	size_t wanted = QREXEC_HEADER_LEN + (bulk ? (size_t)call->chunk_max : 1);
+	size_t space = vchan_writable(call->vchan, wanted);
 
-	if (space <= QREXEC_HEADER_LEN)
+	call->room_max = MAX(call->room_max, space);
+	if (space <= QREXEC_HEADER_LEN || space < MIN(wanted, call->room_max / 2)) {
+		call->full = vchan_state(call->vchan) == VCHAN_OPEN;
 		return 0;
+	}
 	return MIN(space - QREXEC_HEADER_LEN, (size_t)call->chunk_max);
 }
 
@@ -189,11 +234,13 @@ static bool send_source(struct data_call *call, struct data_source *source)
 {
 	size_t max;
 
-	if (!source->ready || source->closed)
+	if (!source->ready || source->closed || call->full)
 		return false;
-	max = room(call);
+	max = room(call, source->bulk);
 	if (max == 0)
 		return false;
+	if (send_direct(call, source, max))
+		return true;
 	if (source->bulk && !source->no_splice && max >= DATA_BULK_MIN / 4 &&
 	    source == &call->out && bulk_pipe_open(&source->pipe) == 0)
 		send_spliced(call, source, max);
@@ -205,7 +252,7 @@ static bool send_source(struct data_call *call, struct data_source *source)
 static bool send_prefix(struct data_call *call)
 {
 	const uint8_t *prefix = call->config.prefix;
-	size_t n = MIN(room(call), call->config.prefix_len - call->prefix_off);
+	size_t n = MIN(room(call, false), call->config.prefix_len - call->prefix_off);
 
 	if (n == 0)
 		return false;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "call/caller.h"
+#include "call/data.h"
 #include "call/run.h"
 #include "call/service.h"
 #include "lib/base/fd.h"
@@ -27,8 +28,7 @@
 #include "tools/qrexec_client_local.h"
 #include "tools/qrexec_client_options.h"
 
-#define CONNECT_FAILED 137   /* what -c ends with; protocol */
-#define RING_BYTES     65536 /* of a data channel, each way; protocol */
+#define CONNECT_FAILED 137 /* what -c ends with; protocol */
 
 struct dom0_client {
 	struct dom0_options options;
@@ -50,8 +50,8 @@ static int open_channel_config(struct vchan_config *out, int domain, int port)
 		return -1;
 	out->peer = domain;
 	out->port = port;
-	out->read_min = RING_BYTES;
-	out->write_min = RING_BYTES;
+	out->read_min = DATA_RING_BYTES;
+	out->write_min = DATA_RING_BYTES;
 	return 0;
 }
 

@@ -8,13 +8,14 @@
 #include <unistd.h>
 
 #include "call/caller.h"
+#include "call/data.h"
 #include "call/number.h"
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
 #include "lib/vchan/vchan.h"
 #include "proto/qrexec.h"
 
-#define BUFFER_SIZE_DEFAULT 65536 /* protocol */
+#define BUFFER_SIZE_DEFAULT DATA_RING_BYTES
 
 enum {
 	OPT_BUFFER_SIZE = 256,
@@ -54,7 +55,7 @@ static const char usage[] =
         "  -s, --source-qube=NAME            call in the name of a remote qube that this one "
         "relays\n"
         "      --use-stdin-socket            descriptor 0 is a socket and carries both directions\n"
-        "      --buffer-size=BYTES           ring of the data channel at least (65536)\n"
+        "      --buffer-size=BYTES           ring of the data channel at least (524288)\n"
         "  -a, --agent-socket=PATH           the agent (/var/run/qubes/qrexec-agent)\n"
         "  -h, --help    --version\n"
         "\n"
