@@ -255,8 +255,10 @@ static void client_new(struct service *s, int fd)
 static void on_connect(void *arg, uint32_t events)
 {
 	struct service *s = arg;
-	int fd = accept4(listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = -1;
 
+	if (service_look(s))
+		fd = accept4(listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (clients >= SERVER_CALLS_CLIENTS) {

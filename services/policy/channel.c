@@ -31,7 +31,7 @@ static int grow(uint8_t **buffer, size_t *room, size_t used, size_t need)
 	return 0;
 }
 
-static void channel_end(struct channel *c)
+void channel_end(struct channel *c)
 {
 	if (c->fd < 0)
 		return;
@@ -122,6 +122,11 @@ void channel_flush(struct channel *c)
 		out_empty(c);
 	if (c->fd >= 0)
 		loop_fd_set(c->loop, &c->source, EPOLLIN | (c->out_len ? EPOLLOUT : 0U));
+}
+
+bool channel_pending(const struct channel *c)
+{
+	return c->fd >= 0 && c->out_at < c->out_len;
 }
 
 static void flush_later(void *arg)

@@ -9,6 +9,12 @@
 #include "lib/base/compat.h"
 #include "lib/loop/loop.h"
 
+/* A channel that is closed: channel_send() fails, channel_fini() does nothing. */
+#define CHANNEL_EMPTY                                                                              \
+	{                                                                                          \
+		.source = LOOP_FD_EMPTY, .fd = -1                                                  \
+	}
+
 /*
  * Frames over a stream socketpair between the policy service and one of its helpers: u32 length,
  * then that many bytes. Never blocks: what the peer does not take waits in a bounded queue, and what
@@ -45,6 +51,12 @@ void channel_fini(struct channel *c);
 /** channel_send() - queue a frame; 0, or -1 with errno ENOBUFS (the peer is behind), EPIPE, ENOMEM.
  *  The frame is written at the end of the turn of the loop, with others. */
 int channel_send(struct channel *c, const void *data, size_t len) MUST_CHECK;
+
+/** channel_end() - as if the peer had closed it: on_close is called. Does nothing if it is closed. */
+void channel_end(struct channel *c);
+
+/** channel_pending() - whether something waits that an open peer has not taken */
+bool channel_pending(const struct channel *c);
 
 /** channel_flush() - write what waits, as far as the peer takes it */
 void channel_flush(struct channel *c);

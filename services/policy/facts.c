@@ -122,7 +122,7 @@ static void on_frame(void *arg, const uint8_t *untrusted_data, size_t len)
 
 	if (facts_decode_head(&r, &head) || head.kind == FACTS_REFRESH) {
 		LOG("a malformed frame from the facts helper");
-		loop_stop(s->loop, s->exit_status = 1);
+		channel_end(&f->channel);
 		return;
 	}
 	if (head.kind == FACTS_STALE) {
@@ -152,12 +152,14 @@ static void on_frame(void *arg, const uint8_t *untrusted_data, size_t len)
 	resume(s, head.generation, POLICY_ALLOWED);
 }
 
+/* Nobody announces changes: the table is of no use until a new helper has brought one. Questions
+ * wait for it as long as they wait for any facts. */
 static void on_close(void *arg)
 {
 	struct service *s = arg;
 
 	LOG("the facts helper has ended");
-	loop_stop(s->loop, s->exit_status = 1);
+	s->facts.live = s->facts.fresh = s->facts.in_flight = false;
 }
 
 bool facts_ready(const struct service *s)
@@ -188,13 +190,17 @@ void facts_file_changed(struct service *s)
 	send_refresh(s);
 }
 
-int facts_init(struct service *s, int fd)
+int facts_attach(struct service *s, int fd)
 {
+	channel_fini(&s->facts.channel);
+	s->facts.live = s->facts.fresh = s->facts.in_flight = false;
 	if (channel_init(&s->facts.channel, s->loop, fd, FACTS_FRAME_MAX, FACTS_FRAME_MAX))
 		return -1;
 	s->facts.channel.on_frame = on_frame;
 	s->facts.channel.on_close = on_close;
 	s->facts.channel.arg = s;
+	if (s->first)
+		send_refresh(s);
 	return 0;
 }
 

@@ -25,6 +25,7 @@
 #include "proto/limits.h"
 #include "services/policy/channel.h"
 #include "services/policy/policy.h"
+#include "services/policy/rights.h"
 #include "services/policy/system.h"
 
 #define CHANNEL_FD   3
@@ -417,6 +418,8 @@ int main(int argc, char **argv)
 	helper.channel.on_frame = on_frame;
 	helper.channel.on_close = on_close;
 	helper.channel.arg = &helper;
+	if (facts_confine(helper.file))
+		return 1;
 	if (!helper.file)
 		events_start(&helper);
 	return loop_run(helper.loop) == 0 ? 0 : 1;

@@ -39,7 +39,10 @@ static void load(struct live *live)
 	if (live->watch.incomplete)
 		LOG("not every policy file can be watched; looking at each of them for every "
 		    "question");
-	if (!live->policy)
+	if (!live->policy && live->on_denied && live->fault.kind == FAULT_IO &&
+	    (live->fault.error == EACCES || live->fault.error == EPERM))
+		live->on_denied(live->arg);
+	else if (!live->policy)
 		LOG("%s", live_fault_text(live));
 }
 

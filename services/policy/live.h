@@ -28,6 +28,7 @@ struct live {
 	bool writing;
 	void (*on_change)(void *arg); /* policy or fault has changed */
 	void (*on_facts)(void *arg);  /* the facts file has */
+	void (*on_denied)(void *arg); /* a load was not allowed to read something; NULL: a fault */
 	void *arg;
 	char text[PATH_MAX + 512]; /* private: the fault as one line */
 };

@@ -2,15 +2,14 @@
 /*
  * skerry-policy - decides about calls between qubes
  *
- * Start-up only: options, helpers, sockets, the first load, and then the loss of every right that
- * deciding does not need. Nothing is opened after confine() but policy files, read-only.
+ * Options and sockets; then it only starts the processes of the service and keeps them running
+ * (starter.c). Decides nothing, reads nothing that others write.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <limits.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +20,13 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
-#include "services/policy/rights.h"
-#include "services/policy/servers.h"
+#include "proto/policy.h"
+#include "services/policy/policy.h"
+#include "services/policy/starter.h"
 
 #define SERVICE_GROUP "qubes"
 #define SERVICE_USER  "skerry-policy"
 #define BACKLOG       512
-
-extern char **environ;
 
 struct options {
 	const char *dirs[POLICY_DIRS_MAX];
@@ -170,46 +168,6 @@ static void options_take(struct options *o, int argc, char **argv)
 		o->log = NULL;
 }
 
-/* A helper with our end of its channel returned; -1 after a log line. */
-static int start_helper(const char *name, const char *argument)
-{
-	const char *const places[] = {name, NULL};
-	char path[PATH_MAX];
-	char *argv[] = {path, argument ? strdup(argument) : NULL, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none;
-	int pair[2], r;
-	pid_t pid;
-
-	if (path_program(path, sizeof(path), places) ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair)) {
-		LOG_ERRNO("%s", name);
-		free(argv[1]);
-		return -1;
-	}
-	(void)sigemptyset(&none);
-	/* Neither of these can fail: they only clear. */
-	(void)posix_spawn_file_actions_init(&actions);
-	(void)posix_spawnattr_init(&attr);
-	r = posix_spawnattr_setsigmask(&attr, &none);
-	if (r == 0)
-		r = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, pair[1], 3);
-	if (r == 0)
-		r = posix_spawn(&pid, path, &actions, &attr, argv, environ);
-	(void)posix_spawnattr_destroy(&attr);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	free(argv[1]);
-	fd_close(pair[1]);
-	if (r == 0)
-		return pair[0];
-	errno = r;
-	LOG_ERRNO("%s cannot be started", path);
-	return fd_close(pair[0]);
-}
-
 /* The number of a name in /etc/passwd or /etc/group; -1: it is not there. */
 static long find_id(const char *database, const char *name)
 {
@@ -231,6 +189,16 @@ static long find_id(const char *database, const char *name)
 	return id;
 }
 
+/* Whom the deciding process becomes; -1: nobody else. */
+static long service_user(void)
+{
+	long user = geteuid() == 0 ? find_id("/etc/passwd", SERVICE_USER) : -1;
+
+	if (geteuid() == 0 && user < 0)
+		LOG("there is no user %s: deciding as root, confined", SERVICE_USER);
+	return user;
+}
+
 static int take_group(void)
 {
 	long group = find_id("/etc/group", SERVICE_GROUP);
@@ -245,108 +213,51 @@ static int take_group(void)
 	return setgroups(0, NULL) || setgid((gid_t)group) ? -1 : 0;
 }
 
-static int drop_user(void)
+static int listen_one(int *ret_fd, const char *path, int type)
 {
-	long user = find_id("/etc/passwd", SERVICE_USER);
+	int fd = fd_listen_unix(path, type | SOCK_NONBLOCK, 0660, BACKLOG);
 
-	if (geteuid() != 0)
+	/* Above the numbers that the deciding process finds its descriptors at. */
+	*ret_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 32);
+	fd_close(fd);
+	if (*ret_fd >= 0)
 		return 0;
-	if (user < 0) {
-		LOG("there is no user %s: running as root, confined", SERVICE_USER);
-		return 0;
-	}
-	return setuid((uid_t)user);
+	LOG_ERRNO("%s", path);
+	return -1;
 }
 
-static int listen_all(struct service *s, const struct options *o)
+static int listen_all(struct starter_options *start, const struct options *o)
 {
-	const struct {
-		const char *path;
-		enum text_kind kind;
-	} texts[] = {{o->socket, TEXT_POLICY},
-	             {o->eval, TEXT_EVAL_SIMPLE},
-	             {o->gui, TEXT_EVAL_GUI}};
-	size_t i;
-	int fd;
-
-	for (i = 0; i < ARRAY_LEN(texts); i++) {
-		fd = fd_listen_unix(texts[i].path, SOCK_STREAM | SOCK_NONBLOCK, 0660, BACKLOG);
-		if (fd < 0 || text_server_start(s, fd, texts[i].kind)) {
-			LOG_ERRNO("%s", texts[i].path);
-			return -1;
-		}
-	}
-	fd = fd_listen_unix(o->calls, SOCK_SEQPACKET | SOCK_NONBLOCK, 0660, BACKLOG);
-	if (fd < 0 || calls_server_start(s, fd)) {
-		LOG_ERRNO("%s", o->calls);
-		return -1;
-	}
-	return 0;
-}
-
-static void on_change(void *arg)
-{
-	service_bind(arg);
-}
-
-static void on_facts(void *arg)
-{
-	facts_file_changed(arg);
-}
-
-static void on_signal(void *arg, int signo, pid_t sender)
-{
-	struct service *s = arg;
-
-	loop_stop(s->loop, 0);
-}
-
-static int start(struct service *s, struct loop *loop, const struct options *o)
-{
-	struct policy_place place = {.dirs = o->dirs, .n_dirs = o->n_dirs, .legacy_dir = o->legacy};
-	int facts, prompter, recorder;
-
-	facts = start_helper("skerry-policy-facts", o->facts_file);
-	prompter = start_helper("skerry-policy-prompter", NULL);
-	recorder = start_helper("skerry-policy-recorder", o->log);
-	if (facts < 0 || prompter < 0 || recorder < 0 ||
-	    service_init(s, loop, facts, prompter, recorder))
-		return -1;
-	s->facts.file = o->facts_file;
-	s->live.on_change = on_change;
-	s->live.on_facts = on_facts;
-	s->live.arg = s;
-	if (live_init(&s->live, loop, &place, o->facts_file)) {
-		LOG_ERRNO("changes of the policy cannot be watched");
-		return -1;
-	}
-	return 0;
+	return listen_one(&start->listen[LISTEN_POLICY], o->socket, SOCK_STREAM) ||
+	                       listen_one(&start->listen[LISTEN_EVAL], o->eval, SOCK_STREAM) ||
+	                       listen_one(&start->listen[LISTEN_GUI], o->gui, SOCK_STREAM) ||
+	                       listen_one(&start->listen[LISTEN_CALLS], o->calls, SOCK_SEQPACKET)
+	               ? -1
+	               : 0;
 }
 
 int main(int argc, char **argv)
 {
-	static struct service service;
 	static struct options options;
-	struct loop *loop;
-	int status;
+	/* SERVICE_USER's number, the legacy folder, the facts file, the policy folders. */
+	const char *args[POLICY_DIRS_MAX + 4] = {NULL};
+	char user[24];
+	struct starter_options start = {.decider_args = args};
+	size_t i;
 
 	log_init("skerry-policy");
 	options_take(&options, argc, argv);
-	loop = loop_new();
-	service.loop = loop;
-	if (!loop || loop_signal_add(loop, SIGTERM, on_signal, &service) ||
-	    loop_signal_add(loop, SIGINT, on_signal, &service) || take_group() ||
-	    start(&service, loop, &options) || listen_all(&service, &options) || drop_user()) {
+	(void)snprintf(user, sizeof(user), "%ld", service_user());
+	args[0] = user;
+	args[1] = options.legacy;
+	args[2] = options.facts_file ? options.facts_file : "";
+	for (i = 0; i < options.n_dirs; i++)
+		args[3 + i] = options.dirs[i];
+	start.helper_args[HELPER_FACTS] = options.facts_file;
+	start.helper_args[HELPER_RECORDER] = options.log;
+	if (fd_open_stdio() || take_group() || listen_all(&start, &options)) {
 		LOG_ERRNO("cannot start");
 		return 1;
 	}
-	if (rights_drop(&service.live.place, &service.live.inputs))
-		return 1;
-	status = loop_run(loop);
-	channel_flush(&service.prompter);
-	channel_flush(&service.recorder);
-	service_fini(&service);
-	live_fini(&service.live);
-	loop_free(loop);
-	return status == 0 ? service.exit_status : 1;
+	return starter_run(&start);
 }

@@ -27,6 +27,7 @@
 #include "proto/limits.h"
 #include "proto/prompt.h"
 #include "services/policy/channel.h"
+#include "services/policy/rights.h"
 
 #define CHANNEL_FD 3
 #define JOBS_MAX   1024U  /* prompts and notices on their way; chosen */
@@ -423,6 +424,8 @@ int main(int argc, char **argv)
 		LOG_ERRNO("cannot start");
 		return 1;
 	}
+	if (prompter_confine())
+		return 1;
 	channel.on_frame = on_frame;
 	channel.on_close = on_close;
 	return loop_run(loop) == 0 ? 0 : 1;

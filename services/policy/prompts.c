@@ -146,7 +146,7 @@ int prompts_ask(struct asking *asking, const char *guivm, const char **ret_reaso
 	asking->prompt_id = ++s->next_prompt;
 	asking->asked = guivm;
 	if (loop_timer_set(s->loop, &asking->timer, LIMIT_PROMPT_MS, on_timeout, asking) ||
-	    send_ask(asking, guivm)) {
+	    (s->prompter.fd >= 0 && send_ask(asking, guivm))) {
 		*ret_reason = "the prompter cannot take it";
 		return -1;
 	}
@@ -179,7 +179,8 @@ void prompts_cancel(struct asking *asking)
 
 	prompt_closed(asking);
 	prompt_encode(&w, &prompt);
-	if (channel_send(&asking->service->prompter, frame, w.len))
+	if (asking->service->prompter.fd >= 0 &&
+	    channel_send(&asking->service->prompter, frame, w.len))
 		LOG_QUBE(&asking->service->limit, "a prompt of %s could not be withdrawn",
 		         asking->question.source);
 }
@@ -222,7 +223,7 @@ static void on_frame(void *arg, const uint8_t *untrusted_data, size_t len)
 
 	if (prompt_decode(&r, &answer) || answer.kind != PROMPT_ANSWER) {
 		LOG("a malformed frame from the prompter");
-		loop_stop(s->loop, s->exit_status = 1);
+		channel_end(&s->prompter);
 		return;
 	}
 	asking = find_prompt(s, answer.id);
@@ -232,19 +233,26 @@ static void on_frame(void *arg, const uint8_t *untrusted_data, size_t len)
 
 static void on_close(void *arg)
 {
-	struct service *s = arg;
-
-	LOG("the prompter has ended");
-	loop_stop(s->loop, s->exit_status = 1);
+	LOG("the prompter has ended; open prompts wait for the next one");
 }
 
-int prompts_init(struct service *s, int fd)
+int prompts_attach(struct service *s, int fd)
 {
+	struct asking *asking, *later;
+
+	channel_fini(&s->prompter);
 	if (channel_init(&s->prompter, s->loop, fd, PROMPT_FRAME_MAX, 4U * PROMPT_FRAME_MAX))
 		return -1;
 	s->prompter.on_frame = on_frame;
 	s->prompter.on_close = on_close;
 	s->prompter.arg = s;
+	for (asking = s->prompts; asking; asking = later) {
+		later = asking->later;
+		if (send_ask(asking, asking->asked) == 0)
+			continue;
+		decision_refuse(&asking->decision);
+		asking_finish(asking, &asking->decision, 0);
+	}
 	return 0;
 }
 

@@ -7,7 +7,8 @@
  * many are lost. Started by skerry-policy with the channel on descriptor 3.
  *
  * To disk: fdatasync at most once a second while there is something new, and at the end. The file is
- * rotated at FILE_MAX bytes; FILES of them are kept.
+ * rotated at FILE_MAX bytes; FILES of them are kept. A file that cannot be written (a full disk) stops
+ * neither decisions nor the journal: the chain goes on from its last whole line once it can be.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/loop/loop.h"
@@ -29,11 +32,14 @@
 #include "proto/policy.h"
 #include "services/policy/chain.h"
 #include "services/policy/channel.h"
+#include "services/policy/rights.h"
 
 #define CHANNEL_FD  3
 #define FILE_MAX    (16 << 20) /* bytes; chosen */
 #define FILES       8          /* old ones that are kept; chosen */
 #define SYNC_MS     1000U
+#define RETRY_MS    1000U  /* before a log that could not be written is tried again; chosen */
+#define TAIL_MIN    4096U  /* bytes of the log that are read for its last line, at first */
 #define ANCHOR_EACH 10000U /* records between two heads in the journal */
 #define OUT_MAX     (1U << 20)
 
@@ -53,12 +59,33 @@ static struct sink journal = {.fd = STDERR_FILENO}, file = {.fd = -1};
 static const char *path;
 static off_t file_size;
 static uint64_t anchored;
+static struct loop_timer retry_timer;
+static uint32_t taken; /* records */
+static uint32_t missing,
+        behind;     /* records that are not in the file; of them since the last flush */
+static bool silent; /* it was said that the file cannot be had */
 static char body[CHAIN_LINE_MAX], line[CHAIN_LINE_MAX];
+
+static void start_file(void *arg);
+
+/* The log goes on from its last whole line as soon as it can be written; what is missing is counted. */
+static void file_failed(const char *what)
+{
+	if (!silent)
+		LOG_ERRNO("%s %s: decisions are not logged to disk until it can be", path, what);
+	silent = true;
+	file.fd = fd_close(file.fd);
+	file.len = 0;
+	missing += behind;
+	behind = 0;
+	if (loop_timer_set(loop, &retry_timer, RETRY_MS, start_file, NULL))
+		LOG_ERRNO("the decision log has ended");
+}
 
 static void sink_flush(struct sink *sink)
 {
-	if (sink->len > 0 && fd_write_all(sink->fd, sink->data, sink->len) && sink != &journal)
-		LOG_ERRNO("the decision log cannot be written");
+	if (sink->len > 0 && fd_write_all(sink->fd, sink->data, sink->len) && sink == &file)
+		file_failed("cannot be written");
 	sink->len = 0;
 }
 
@@ -72,6 +99,8 @@ static void sink_add(struct sink *sink, const char *data, size_t len)
 		return;
 	if (sink->len + len > OUT_MAX)
 		sink_flush(sink);
+	if (sink->fd < 0)
+		return;
 	memcpy(sink->data + sink->len, data, len);
 	sink->len += len;
 }
@@ -126,52 +155,90 @@ static void put_start(void)
 	put_line();
 }
 
-/* The last line of the file that is there already, to go on from. */
-static void read_tail(int fd, off_t size)
+/* A line of the log, with its newline at end: what the next start goes on from. */
+static bool take_last(const char *text, const char *end)
 {
-	size_t want = (size_t)MIN(size, (off_t)sizeof(line));
-	ssize_t n = pread(fd, line, want, size - (off_t)want);
-	char *end, *begin, *text;
+	size_t i;
 
-	if (n <= 0)
-		return;
-	end = memrchr(line, '\n', (size_t)n);
-	/* The last run was cut in the middle of a line: end that line. */
-	if (!end || end + 1 != line + n) {
-		if (fd_write_all(fd, "\n", 1))
-			LOG_ERRNO("%s", path);
+	if ((size_t)(end - text) <= CHAIN_HEX_LEN + 2 || text[CHAIN_HEX_LEN] != ' ')
+		return false;
+	/* prev= of the start to come; whether it is right is the verifier's matter. */
+	for (i = 0; i < CHAIN_HASH_LEN; i++) {
+		char pair[3] = {text[2 * i], text[2 * i + 1], 0};
+
+		chain.hash[i] = (uint8_t)strtoul(pair, NULL, 16);
 	}
-	while (end) {
+	chain.sequence = strtoull(text + CHAIN_HEX_LEN + 1, NULL, 10);
+	return true;
+}
+
+/* The last whole line in the last bytes of the file; false: they do not hold one. */
+static bool find_last(size_t n, bool whole)
+{
+	char *end = memrchr(line, '\n', n), *begin;
+
+	for (; end; end = begin) {
 		begin = memrchr(line, '\n', (size_t)(end - line));
-		text = begin ? begin + 1 : line;
-		if ((size_t)(end - text) > CHAIN_HEX_LEN + 2 && text[CHAIN_HEX_LEN] == ' ') {
-			/* prev= of the start to come; whether it is right is the verifier's matter. */
-			size_t i;
+		if (!begin && !whole)
+			return false;
+		if (take_last(begin ? begin + 1 : line, end))
+			return true;
+	}
+	return false;
+}
 
-			for (i = 0; i < CHAIN_HASH_LEN; i++) {
-				char pair[3] = {text[2 * i], text[2 * i + 1], 0};
+/* Goes on from the last line of the file. A line that a crash cut is ended. */
+static int read_tail(void)
+{
+	size_t want = TAIL_MIN;
+	ssize_t n;
 
-				chain.hash[i] = (uint8_t)strtoul(pair, NULL, 16);
-			}
-			chain.sequence = strtoull(text + CHAIN_HEX_LEN + 1, NULL, 10);
-			return;
+	if (file_size == 0)
+		return 0;
+	for (;; want *= 4) {
+		want = MIN(want, sizeof(line));
+		want = MIN(want, (size_t)file_size);
+		n = pread(file.fd, line, want, file_size - (off_t)want);
+		if (n <= 0)
+			return -1;
+		if (find_last((size_t)n, want == (size_t)file_size) || want == sizeof(line) ||
+		    want == (size_t)file_size)
+			break;
+	}
+	if (line[n - 1] != '\n' && fd_write_all(file.fd, "\n", 1))
+		return -1;
+	return 0;
+}
+
+/* Opened and ours alone: a recorder that has not ended yet may still write its last lines. */
+static int open_locked(void)
+{
+	struct stat st, now;
+
+	for (;;) {
+		file.fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+		if (file.fd < 0 || flock(file.fd, LOCK_EX | LOCK_NB) || fstat(file.fd, &st))
+			return -1;
+		/* Rotated in between: then the new one. */
+		if (stat(path, &now) == 0 && now.st_ino == st.st_ino && now.st_dev == st.st_dev) {
+			file_size = st.st_size;
+			return 0;
 		}
-		end = begin;
+		file.fd = fd_close(file.fd);
 	}
 }
 
-static int open_file(void)
+static void start_file(void *arg)
 {
-	struct stat st;
-
-	file.fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-	if (file.fd < 0 || fstat(file.fd, &st)) {
-		LOG_ERRNO("%s cannot be opened: decisions are not logged to disk", path);
-		file.fd = fd_close(file.fd);
-		return -1;
+	if (open_locked() || read_tail()) {
+		file_failed("cannot be opened");
+		return;
 	}
-	file_size = st.st_size;
-	return 0;
+	put_start();
+	sink_flush(&file);
+	if (file.fd >= 0 && silent)
+		LOG("%s: decisions are logged to disk again", path);
+	silent = silent && file.fd < 0;
 }
 
 static void rotate(void)
@@ -192,8 +259,17 @@ static void rotate(void)
 			LOG_ERRNO("%s cannot be renamed", from);
 	}
 	file.fd = fd_close(file.fd);
-	if (open_file() == 0)
-		put_start();
+	start_file(NULL);
+}
+
+/* Tells the service how many records it need not count as lost any more. */
+static void confirm(void)
+{
+	uint8_t frame[4];
+
+	le32_put(frame, taken);
+	if (channel_send(&channel, frame, sizeof(frame)))
+		LOG_ERRNO("the policy service takes no confirmation");
 }
 
 static void on_sync(void *arg)
@@ -205,13 +281,13 @@ static void on_sync(void *arg)
 static void flush(void *arg)
 {
 	sink_flush(&journal);
+	sink_flush(&file);
+	behind = 0;
+	confirm();
 	if (file.fd < 0)
 		return;
-	sink_flush(&file);
-	if (file_size >= FILE_MAX) {
+	if (file_size >= FILE_MAX)
 		rotate();
-		sink_flush(&file);
-	}
 	if (!sync_timer.index && loop_timer_set(loop, &sync_timer, SYNC_MS, on_sync, NULL))
 		on_sync(NULL);
 	if (chain.sequence - anchored >= ANCHOR_EACH)
@@ -266,10 +342,13 @@ static void put_record(const struct decision_record *r)
 		at = put_value(at, "mode", r->flags & DECISION_ASSUMED ? "just,assumed" : "just");
 	else if (r->flags & DECISION_ASSUMED)
 		at = put_value(at, "mode", "assumed");
-	if (r->lost) {
-		(void)snprintf(text, sizeof(text), "%u", r->lost);
+	if (r->lost || missing) {
+		(void)snprintf(text, sizeof(text), "%u", r->lost + missing);
 		(void)put_value(at, "lost", text);
+		behind += missing;
+		missing = 0;
 	}
+	behind += 1 + r->lost;
 	put_line();
 }
 
@@ -320,24 +399,18 @@ static void on_frame(void *arg, const uint8_t *untrusted_data, size_t len)
 		loop_stop(loop, 1);
 		return;
 	}
+	taken++;
 	say_record(&record);
 	if (file.fd >= 0)
 		put_record(&record);
+	else
+		missing += 1 + record.lost;
 	loop_defer_set(loop, &flush_defer, flush, NULL);
 }
 
 static void on_close(void *arg)
 {
 	loop_stop(loop, 0);
-}
-
-static void start_file(void)
-{
-	if (open_file())
-		return;
-	read_tail(file.fd, file_size);
-	put_start();
-	sink_flush(&file);
 }
 
 int main(int argc, char **argv)
@@ -363,10 +436,13 @@ int main(int argc, char **argv)
 	}
 	channel.on_frame = on_frame;
 	channel.on_close = on_close;
+	if (recorder_confine(path))
+		return 1;
 	if (path)
-		start_file();
+		start_file(NULL);
 	r = loop_run(loop);
-	flush(NULL);
+	sink_flush(&journal);
+	sink_flush(&file);
 	on_sync(NULL);
 	anchor();
 	return r == 0 ? 0 : 1;

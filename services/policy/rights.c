@@ -22,6 +22,7 @@ static const struct confine_call calls[] = {
         CONFINE_CALLS_BASE,
         CONFINE_CALLS_LOOP,
         {"accept4", "connections to the policy sockets"},
+        {"recvmsg", "a new helper's channel from the starter"},
         {"recvfrom", "questions as text; frames of the helpers"},
         {"sendto", "answers as text; frames to the helpers"},
         {"recvmmsg", "questions on kept connections"},

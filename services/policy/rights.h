@@ -12,11 +12,23 @@
  * @inputs:  what the policy was read from so far; the folders of included files stay readable
  *
  * Readable are the folders above the policy directories (so that one which is made again can be read)
- * and those of files included from elsewhere. A policy that includes from a new place later is refused
- * until the service is started again.
+ * and those of files included from elsewhere. A load that needs another place later fails with
+ * EACCES; the process then ends with DECIDER_RENEW, and a fresh one reads it before it drops its
+ * rights. So who takes the process over can have it replaced, but cannot choose what is read.
  * Errors: 0, or -1 after a log line; the caller must exit.
  * Test:   tests/confine/policy.py
  */
 int rights_drop(const struct policy_place *place, const struct policy_inputs *inputs) MUST_CHECK;
+
+/**
+ * recorder_confine(), facts_confine(), prompter_confine() - the same for the helpers
+ * @path:  the decision log, absolute; NULL: none
+ * @file:  of --system-info, absolute; NULL: none
+ * Errors: 0, or -1 after a log line; the caller must exit.
+ * Test:   tests/confine/policy.py
+ */
+int recorder_confine(const char *path) MUST_CHECK;
+int facts_confine(const char *file) MUST_CHECK;
+int prompter_confine(void) MUST_CHECK;
 
 #endif

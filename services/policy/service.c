@@ -356,13 +356,24 @@ static void wait_for_facts(struct service *s, struct owner *owner,
 		asking_fail(asking, "no memory");
 }
 
+bool service_look(struct service *s)
+{
+	if (!s->ending && live_refresh(&s->live))
+		service_bind(s);
+	return !s->ending;
+}
+
+void service_end(struct service *s, int status)
+{
+	s->ending = true;
+	loop_stop(s->loop, status);
+}
+
 void service_ask(struct service *s, struct owner *owner, const struct policy_question *question,
                  const struct ask_rules *rules)
 {
-	bool rebind = live_refresh(&s->live);
-
-	if (rebind)
-		service_bind(s);
+	if (!service_look(s))
+		return;
 	if (s->live.policy || s->live.fault.kind == FAULT_FILENAME ||
 	    s->live.fault.kind == FAULT_IO) {
 		if (!facts_ready(s)) {
@@ -395,8 +406,8 @@ void service_resume(struct service *s, uint32_t generation, enum policy_verdict 
 {
 	struct asking *asking, *later;
 
-	if (live_refresh(&s->live))
-		service_bind(s);
+	if (!service_look(s))
+		return;
 	for (asking = s->first; asking; asking = later) {
 		later = asking->later;
 		if ((int32_t)(asking->generation - generation) <= 0)
@@ -411,14 +422,13 @@ void service_forget(struct service *s, struct owner *owner)
 		asking_free(owner->list);
 }
 
-int service_init(struct service *s, struct loop *loop, int facts_fd, int prompter_fd,
-                 int recorder_fd)
+void service_init(struct service *s, struct loop *loop)
 {
+	static const struct channel empty = CHANNEL_EMPTY;
+
 	s->loop = loop;
 	s->limit = (struct log_limit)LOG_LIMIT_QUBE;
-	if (facts_init(s, facts_fd) || prompts_init(s, prompter_fd) || record_init(s, recorder_fd))
-		return -1;
-	return 0;
+	s->facts.channel = s->prompter = s->recorder = empty;
 }
 
 void service_fini(struct service *s)

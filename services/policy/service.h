@@ -104,6 +104,9 @@ struct service {
 	struct channel prompter;
 	struct channel recorder;
 	uint32_t lost_records;
+	uint32_t records_sent;    /* to this recorder */
+	uint32_t records_written; /* as it says */
+	uint32_t lost_told;       /* counts of lost ones in records that are not confirmed */
 	uint32_t next_prompt;
 	struct asking *first, *last; /* wait for facts */
 	struct asking *prompts;      /* wait for people */
@@ -111,13 +114,19 @@ struct service {
 	size_t waiting_bytes;
 	struct bucket buckets[SERVICE_BUCKETS];
 	struct log_limit limit;
-	int exit_status;
+	bool ending; /* nothing is taken, decided or answered any more */
 };
 
-/** service_init() - @live is started by the caller; channels are taken. 0 or -1 with errno. */
-int service_init(struct service *s, struct loop *loop, int facts_fd, int prompter_fd,
-                 int recorder_fd) MUST_CHECK;
+/** service_init() - @s is zero; live and helpers are attached by the caller */
+void service_init(struct service *s, struct loop *loop);
 void service_fini(struct service *s);
+
+/** service_end() - decide nothing more and leave the loop with this status */
+void service_end(struct service *s, int status);
+
+/** service_look() - before a connection is taken: notice changes of the policy
+ *  Returns false if it must be left for the process that comes after this one. */
+bool service_look(struct service *s) MUST_CHECK;
 
 /**
  * service_ask() - decide a question; the answer goes to owner->done, perhaps before this returns
@@ -144,7 +153,11 @@ void service_resume(struct service *s, uint32_t generation, enum policy_verdict 
 void asking_finish(struct asking *asking, struct decision *decision, unsigned int flags);
 void asking_fail(struct asking *asking, const char *reason);
 
-int facts_init(struct service *s, int fd) MUST_CHECK;
+/* A new helper in the place of none, or of one that ended. 0, or -1 with errno: fd is not taken. */
+int facts_attach(struct service *s, int fd) MUST_CHECK;
+int prompts_attach(struct service *s, int fd) MUST_CHECK;
+int record_attach(struct service *s, int fd) MUST_CHECK;
+
 void facts_fini(struct service *s);
 /** facts_ready() - whether the table may be used for a question that arrives now */
 bool facts_ready(const struct service *s);
@@ -153,7 +166,6 @@ uint32_t facts_want(struct service *s);
 /** facts_file_changed() - the file of --system-info was touched */
 void facts_file_changed(struct service *s);
 
-int prompts_init(struct service *s, int fd) MUST_CHECK;
 /** prompts_ask() - 0: asking waits for a person now; -1: refuse (why in *ret_reason) */
 int prompts_ask(struct asking *asking, const char *guivm, const char **ret_reason) MUST_CHECK;
 void prompts_cancel(struct asking *asking);
@@ -161,7 +173,6 @@ void prompts_cancel(struct asking *asking);
 void prompts_notify(struct service *s, const char *guivm, bool allowed, const char *source,
                     const char *service_text, const char *target);
 
-int record_init(struct service *s, int fd) MUST_CHECK;
 void record_decision(struct service *s, const struct policy_question *question,
                      const struct decision *decision, enum policy_verdict verdict,
                      unsigned int flags, const char *reason, const char *asked);

@@ -165,6 +165,11 @@ static void ask_policy(struct client *c)
 	struct policy_question question;
 
 	stop_reading(c);
+	/* Somebody who only looked whether the service is there. */
+	if (c->len == 0) {
+		client_done(c);
+		return;
+	}
 	if (policy_decode_question_text(c->data, c->len, &question)) {
 		LOG_QUBE(&c->s->limit, "a malformed question on the policy socket");
 		client_done(c);
@@ -225,6 +230,10 @@ static void ask_eval(struct client *c)
 	const char *caller;
 
 	stop_reading(c);
+	if (c->len == 0) {
+		client_done(c);
+		return;
+	}
 	if (decode_eval(c, &question, &caller)) {
 		LOG_QUBE(&c->s->limit, "a malformed question on a policy.Eval socket");
 		client_done(c);
@@ -308,8 +317,10 @@ static void client_new(struct listener *l, int fd)
 static void on_connect(void *arg, uint32_t events)
 {
 	struct listener *l = arg;
-	int fd = accept4(l->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = -1;
 
+	if (service_look(l->s))
+		fd = accept4(l->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (clients >= SERVER_TEXT_CLIENTS) {
