@@ -189,6 +189,11 @@ static void query_end(struct helper *h, bool failed)
 		start_query(h, next ? next : generation);
 		return;
 	}
+	/* While changes are announced, what was read is also what a later question is to be told. */
+	if (h->live && next && !failed) {
+		generation = next;
+		next = 0;
+	}
 	if (failed)
 		send_failed(h, generation, true);
 	else
