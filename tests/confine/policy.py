@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The policy service and the prompt, attacked from inside their own confinement.
+"""The processes of the policy service and the prompt, attacked from inside their own confinement.
 
-If this fails, whoever takes over the deciding process or the prompt by what it reads can read files,
-start programs, open connections or reach other processes. Each attack is run in a test build by the
+If this fails, whoever takes over the deciding process, a helper or the prompt by what it reads can read
+files, start programs, open connections or reach other processes. Each attack is run in a test build by the
 program itself, after confine(); tests/confine/confine.c shows that each succeeds without it.
 """
 
@@ -19,6 +19,11 @@ ATTACKS = """open-secret open-to-write create-file list-folder open-passwd remov
 connect-path connect-abstract connect-tcp listen-tcp make-socket run-program make-process attach
 read-memory signal-other map-executable make-executable change-user name-host mount new-user-space
 load-bpf use-keyring attach-segment be-readable leave-core gain-privileges""".split()
+
+# The facts helper connects to the admin service; the prompter starts qrexec-client.
+HELPERS = (("skerry-policy-facts", [a for a in ATTACKS if a not in ("make-socket", "connect-path")]),
+           ("skerry-policy-recorder", ATTACKS),
+           ("skerry-policy-prompter", ["gain-privileges", "be-readable", "leave-core", "mount", "name-host"]))
 
 
 class World:
@@ -53,9 +58,22 @@ class World:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
-def run_policy(world, attack):
-    return subprocess.run([os.path.join(BUILD, "services/policy/skerry-policy")], stdin=subprocess.DEVNULL,
-                          env=world.environment("skerry-policy", attack), stderr=subprocess.PIPE)
+def run_policy(world, attack, program="skerry-policy"):
+    """The starter would start what an attack has ended again and again: it is stopped after the first."""
+    process = "skerry-policy-decider" if program == "skerry-policy" else program
+    ends = ("attack %s: " % attack, "%s was ended by signal " % process, "%s ended with status " % process)
+    said = b""
+    with subprocess.Popen([os.path.join(BUILD, "services/policy/skerry-policy")], stdin=subprocess.DEVNULL,
+                          env=world.environment(program, attack), stderr=subprocess.PIPE) as starter:
+        for line in starter.stderr:
+            said += line
+            if any(end.encode() in line for end in ends):
+                break
+        starter.terminate()
+        said += starter.stderr.read()
+    killed = ("%s was ended by signal 31" % process).encode() in said
+    lines = [l for l in said.splitlines() if ends[0].encode() in l]
+    return subprocess.CompletedProcess([], -31 if killed and not lines else 0, stderr=b"\n".join(lines[:1]) or said)
 
 
 def run_ask(world, attack):
@@ -72,9 +90,12 @@ def run_ask(world, attack):
 def main():
     world = World()
     failed = number = 0
-    print("1..%d" % (2 * len(ATTACKS)))
-    for program, run in (("policy service", run_policy), ("prompt", run_ask)):
-        for attack in ATTACKS:
+    runs = [("policy service", run_policy, ATTACKS), ("prompt", run_ask, ATTACKS)]
+    for helper, some in HELPERS:
+        runs.append((helper, lambda w, attack, helper=helper: run_policy(w, attack, helper), some))
+    print("1..%d" % sum(len(some) for _, _, some in runs))
+    for program, run, some in runs:
+        for attack in some:
             number += 1
             done = run(world, attack)
             said = ("attack %s: " % attack).encode()
