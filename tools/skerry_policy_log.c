@@ -26,9 +26,7 @@ struct reading {
 	bool head_seen;
 	const char *head; /* --head: a hash that the journal holds; NULL */
 	struct chain chain;
-	uint64_t records, cut;
-	uint64_t pending_line; /* a line of no form, right if a start follows */
-	const char *pending_file;
+	uint64_t records;
 };
 
 static void report(struct reading *r, const char *file, uint64_t line, const char *what)
@@ -46,24 +44,10 @@ static void check_line(struct reading *r, const char *file, uint64_t number, con
 
 	switch (chain_check(&r->chain, line, len)) {
 	case CHAIN_START:
-		if (r->pending_line)
-			r->cut++;
-		r->pending_line = 0;
-		break;
 	case CHAIN_FITS:
-		if (r->pending_line) {
-			report(r, r->pending_file, r->pending_line, "not a record");
-			return;
-		}
 		break;
 	case CHAIN_NO_LINE:
-		/* A crash may cut the last line of a run; the next run begins with a start. */
-		if (len > 0 && !r->pending_line) {
-			r->pending_line = number;
-			r->pending_file = file;
-		} else if (len > 0) {
-			report(r, file, number, "not a record");
-		}
+		report(r, file, number, "not a record");
 		return;
 	case CHAIN_BROKEN:
 		report(r, file, number, "changed, or a record before it was removed or added");
@@ -88,10 +72,14 @@ static int read_file(struct reading *r, const char *path)
 	if (!f)
 		return -1;
 	while (!r->broken && (n = getline(&line, &room, f)) >= 0) {
-		size_t len = n > 0 && line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n;
+		bool whole = n > 0 && line[n - 1] == '\n';
+		size_t len = whole ? (size_t)n - 1 : (size_t)n;
 
 		number++;
-		if (r->verify)
+		/* A crash, or the recorder at this moment; the next start cuts it off. */
+		if (r->verify && !whole)
+			report(r, path, number, "the line has no end");
+		else if (r->verify)
 			check_line(r, path, number, line, len);
 		else if (len > CHAIN_HEX_LEN && line[CHAIN_HEX_LEN] == ' ')
 			(void)printf("%.*s\n", (int)(len - CHAIN_HEX_LEN - 1),
@@ -123,8 +111,6 @@ static int conclude(struct reading *r)
 {
 	char hex[CHAIN_HEX_LEN + 1];
 
-	if (!r->broken && r->pending_line)
-		report(r, r->pending_file, r->pending_line, "cut off");
 	if (!r->broken && r->head && !r->head_seen) {
 		(void)printf(
 		        "%sno record has the hash %s%s: the log was written anew or cut short\n",
@@ -138,8 +124,6 @@ static int conclude(struct reading *r)
 	(void)printf("%swhole%s: %" PRIu64 " records, the last is %" PRIu64 ", head %s\n",
 	             skerry_style(r->options, STYLE_GOOD), skerry_style(r->options, STYLE_PLAIN),
 	             r->records, r->chain.sequence, hex);
-	if (r->cut)
-		(void)printf("%" PRIu64 " lines were cut by a crash\n", r->cut);
 	return SKERRY_DONE;
 }
 

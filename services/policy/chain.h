@@ -16,8 +16,9 @@
  * HASH is BLAKE2b-256, in hexadecimal, of the 32 bytes of the hash before it and of the line after
  * HASH and its space, without the newline. A file begins with a line whose WORD is "start" and whose
  * prev= is the hash that came before the file (zeros for the first of all); so does each run of the
- * recorder. Who changes, removes or adds a line has to write all later ones anew, and then the heads
- * that the recorder told the system's journal do not fit. Sequence numbers rise by one.
+ * recorder. cut= in it counts the bytes of a line that a crash had left unfinished. Who changes,
+ * removes or adds a line has to write all later ones anew, and then the heads that the recorder told
+ * the system's journal do not fit. Sequence numbers rise by one.
  */
 
 #define CHAIN_HASH_LEN 32U

@@ -36,6 +36,7 @@ static const struct confine_call recorder_calls[] = {
         {"statx", "the same, other C libraries"},
         {"pread64", "last line of the log"},
         {"flock", "one recorder at a time"},
+        {"ftruncate", "a last line that a crash cut"},
         {"fdatasync", "records to disk"},
         {"rename", "rotation"},
         {"renameat", "rotation, other C libraries"},

@@ -142,7 +142,7 @@ static void put_line(void)
 	file_size += n;
 }
 
-static void put_start(void)
+static void put_start(size_t cut)
 {
 	struct timespec t;
 	char hex[CHAIN_HEX_LEN + 1];
@@ -151,7 +151,9 @@ static void put_start(void)
 	(void)clock_gettime(CLOCK_REALTIME, &t);
 	n = put_time(body, sizeof(body), (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec);
 	chain_hex(&chain, hex);
-	(void)snprintf(body + n, sizeof(body) - n, " start prev=%s", hex);
+	n += (size_t)snprintf(body + n, sizeof(body) - n, " start prev=%s", hex);
+	if (cut)
+		(void)snprintf(body + n, sizeof(body) - n, " cut=%zu", cut);
 	put_line();
 }
 
@@ -187,8 +189,25 @@ static bool find_last(size_t n, bool whole)
 	return false;
 }
 
-/* Goes on from the last line of the file. A line that a crash cut is ended. */
-static int read_tail(void)
+/* A line that a crash left without its end was never confirmed: it goes, and the start says so. */
+static ssize_t cut_torn(size_t n)
+{
+	char *end = memrchr(line, '\n', n);
+	size_t torn = end ? n - (size_t)(end + 1 - line) : n;
+
+	if (torn == 0)
+		return 0;
+	/* Longer than any line of ours: kept for the verifier to name. */
+	if (!end && (off_t)n < file_size)
+		return fd_write_all(file.fd, "\n", 1);
+	if (ftruncate(file.fd, file_size - (off_t)torn))
+		return -1;
+	file_size -= (off_t)torn;
+	return (ssize_t)torn;
+}
+
+/* Goes on from the last whole line of the file; bytes that were cut, or -1. */
+static ssize_t read_tail(void)
 {
 	size_t want = TAIL_MIN;
 	ssize_t n;
@@ -205,9 +224,7 @@ static int read_tail(void)
 		    want == (size_t)file_size)
 			break;
 	}
-	if (line[n - 1] != '\n' && fd_write_all(file.fd, "\n", 1))
-		return -1;
-	return 0;
+	return cut_torn((size_t)n);
 }
 
 /* Opened and ours alone: a recorder that has not ended yet may still write its last lines. */
@@ -230,11 +247,13 @@ static int open_locked(void)
 
 static void start_file(void *arg)
 {
-	if (open_locked() || read_tail()) {
+	ssize_t cut = open_locked() ? -1 : read_tail();
+
+	if (cut < 0) {
 		file_failed("cannot be opened");
 		return;
 	}
-	put_start();
+	put_start((size_t)cut);
 	sink_flush(&file);
 	if (file.fd >= 0 && silent)
 		LOG("%s: decisions are logged to disk again", path);

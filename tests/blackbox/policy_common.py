@@ -125,7 +125,7 @@ class Service:
         conn.sendall(reply if reply is not None else b"0\0" + json.dumps({"domains": self.domains}).encode())
 
     def on_agent(self, conn):
-        header, body = recv_all(conn).split(b"\0", 1)
+        header, _, body = recv_all(conn).partition(b"\0")
         with self.cond:
             self.calls.append((header.decode(), json.loads(body)))
             self.cond.notify_all()

@@ -290,6 +290,43 @@ def _(t):
     equal(verify(t)[0], 0)
 
 
+# If these failed, a crash or a full log would look like tampering, or hide it.
+@case("policy log: a last line that a crash cut is cut off, and the chain goes on")
+def _(t):
+    s = Service(t, "a.Allow * * * allow\n")
+    for torn in (1, 2, 30, 100, 10000):
+        equal(s.ask(), ALLOWED % "DEFAULT")
+        equal(s.program.stop(), 0)
+        wait_for(lambda: t.read(LOG).endswith(b"rule=%s:1\n" % s.path("etc/qubes/policy.d/30-user.policy").encode()))
+        data = t.read(LOG)
+        last = len(data) - data[:-1].rindex(b"\n") - 1
+        torn = min(torn, last - 1)
+        os.truncate(t.path(LOG), len(data) - torn)
+        equal(verify(t)[0], 1)
+        s.program = t.start("skerry-policy")
+        wait_for(lambda: t.read(LOG).endswith(b" cut=%d\n" % (last - torn)))
+        equal(verify(t)[0], 0)
+    equal(s.program.stop(), 0)
+
+
+@case("policy log: it is rotated, and all its files are one chain")
+def _(t):
+    s = Service(t, "a.Allow * * * allow\n")
+    for _ in range(600):
+        s.ask(service="a.Allow+" + "x" * 60000)
+    equal(s.program.stop(), 0)
+    equal([os.path.exists(t.path(LOG + end)) for end in (".1", ".2", ".3")], [True, True, False])
+    status, out = verify(t)
+    equal((status, out.startswith("whole: 603 records, the last is 603")), (0, True))
+    with open(t.path(LOG + ".1"), "r+b") as f:
+        f.seek(70000)
+        f.write(b"y")
+    status, out = verify(t)
+    equal((status, ".log.1:3: changed" in out), (1, True))
+    os.unlink(t.path(LOG + ".1"))
+    equal(verify(t)[0], 1)
+
+
 @case("policy: kill -9 of the deciding process; connections wait and are answered")
 def _(t):
     s = Service(t, "a.Allow * * * allow\n")
