@@ -49,6 +49,7 @@ struct data_sink {
 	bool closed; /* nothing is written any more; the descriptor may still be open */
 	bool is_socket;
 	bool no_splice;
+	bool wide;    /* local_widen() was called */
 	bool eof_due; /* close when the backlog is out */
 	struct backlog backlog;
 	struct bulk_pipe pipe;
@@ -61,6 +62,7 @@ struct data_source {
 	bool closed; /* end of file seen, or given up */
 	bool eof_sent;
 	bool bulk; /* the last read filled its buffer */
+	bool wide; /* local_widen() was called */
 	bool no_splice;
 	uint32_t type;         /* of its messages */
 	struct bulk_pipe pipe; /* what is in it has its header on the channel already */
@@ -153,6 +155,10 @@ void data_sink_deliver(struct data_call *call, struct data_sink *sink, const uin
 /** bulk_pipe_open() - 0, or -1: no descriptor to be had, copy instead */
 int bulk_pipe_open(struct bulk_pipe *pipe) MUST_CHECK;
 void bulk_pipe_close(struct bulk_pipe *pipe);
+
+/** local_widen() - much moves through this local pipe or socket: let it hold more, so that who is at
+ *  its other end is woken for more at a time. Never smaller; what cannot be had is done without. */
+void local_widen(int fd, bool is_socket);
 
 void backlog_free(struct backlog *backlog);
 /** backlog_add() - at the end; 0, or -1 without memory */

@@ -183,6 +183,10 @@ static void begin_input(struct data_call *call)
 	}
 	call->target = &call->in;
 	call->bulk = call->left >= DATA_BULK_MIN;
+	if (call->bulk && !call->in.wide && !call->in.closed) {
+		call->in.wide = true;
+		local_widen(call->in.fd, call->in.is_socket);
+	}
 	if (call->left == 0)
 		input_ended(call);
 }

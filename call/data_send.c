@@ -133,6 +133,18 @@ static void note_first_byte(struct data_call *call)
 	trace_point(call->config.trace_call, TRACE_FIRST_BYTE, 0, NULL);
 }
 
+/* Bytes came in one piece; a piece that large says that there are more. */
+static void note_size(struct data_call *call, struct data_source *source, size_t len, size_t least)
+{
+	source->bulk = len >= least;
+	if (!source->bulk || source->wide)
+		return;
+	source->wide = true;
+	/* The other end of a socket sends: its buffer was made with it (spawn.c). */
+	if (source->fd != call->in.fd)
+		local_widen(source->fd, false);
+}
+
 /* n is the answer of read() or splice(). Returns whether there are bytes. */
 static bool took(struct data_call *call, struct data_source *source, ssize_t n)
 {
@@ -178,7 +190,7 @@ static bool send_direct(struct data_call *call, struct data_source *source, size
 		return false;
 	}
 	if (took(call, source, n))
-		source->bulk = (size_t)n >= DATA_BULK_MIN;
+		note_size(call, source, (size_t)n, DATA_BULK_MIN);
 	return true;
 }
 
@@ -188,7 +200,7 @@ static void send_copied(struct data_call *call, struct data_source *source, size
 
 	if (!took(call, source, n))
 		return;
-	source->bulk = (size_t)n >= DATA_BULK_MIN;
+	note_size(call, source, (size_t)n, DATA_BULK_MIN);
 	qrexec_encode_header(data_scratch, source->type, (uint32_t)n);
 	data_put(call, data_scratch, QREXEC_HEADER_LEN + (size_t)n);
 }
@@ -205,7 +217,7 @@ static void send_spliced(struct data_call *call, struct data_source *source, siz
 	}
 	if (!took(call, source, n))
 		return;
-	source->bulk = (size_t)n >= DATA_BULK_MIN / 2;
+	note_size(call, source, (size_t)n, DATA_BULK_MIN / 2);
 	pipe->len = (size_t)n;
 	put_header(call, source->type, pipe->len);
 	if (call->held.len == 0 && !call->send_dead)

@@ -98,12 +98,22 @@ char **spawn_environment(const struct service_command *command, const char *remo
 
 /* Descriptors. */
 
-static int open_pair(int *ours, int *theirs)
+/*
+ * What a service may write before it waits for its caller, in bytes. The kernel's default holds three
+ * messages of the largest kind, so a service with much to say is woken for each; a pipe's other end
+ * can be widened when that shows (call/data_buffer.c), the service's end of a socket cannot.
+ */
+#define OUTPUT_BUFFER (512 * 1024)
+
+static int open_pair(int *ours, int *theirs, int buffer)
 {
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -1;
+	/* Beyond the system's limit it is less, which works too. */
+	if (buffer > 0)
+		(void)setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
 	*ours = fds[0];
 	*theirs = fds[1];
 	return 0;
@@ -114,7 +124,8 @@ static int open_each(const struct spawn_config *config, int child[3], struct spa
 	int err[2];
 
 	if (config->stdio == SPAWN_PAIRS) {
-		if (open_pair(&out->in_fd, &child[0]) || open_pair(&out->out_fd, &child[1]))
+		if (open_pair(&out->in_fd, &child[0], 0) ||
+		    open_pair(&out->out_fd, &child[1], OUTPUT_BUFFER))
 			return -1;
 	} else {
 		child[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
