@@ -143,22 +143,30 @@ static void on_deadline(void *arg)
 	pump(call);
 }
 
-static void pump(struct data_call *call)
+static void pump_steps(struct data_call *call)
 {
 	bool moved = true;
 
-	if (!call->ended && vchan_state(call->vchan) != VCHAN_WAITING) {
-		for (int i = 0; i < PUMP_STEPS && moved && !call->ended; i++) {
-			send_hello(call);
-			moved = data_receive_step(call);
-			if (!call->ended)
-				moved |= data_send_step(call);
-			if (check_end(call))
-				break;
-		}
-		if (moved)
-			pump_later(call);
+	for (int i = 0; i < PUMP_STEPS && moved && !call->ended; i++) {
+		send_hello(call);
+		moved = data_receive_step(call);
+		if (!call->ended)
+			moved |= data_send_step(call);
+		/* What a flush leaves is for the next step, which asks for an event. */
+		if (!moved || call->exit_sent)
+			moved |= data_flush(call);
+		if (check_end(call))
+			break;
 	}
+	(void)data_flush(call);
+	if (moved && !call->ended)
+		pump_later(call);
+}
+
+static void pump(struct data_call *call)
+{
+	if (!call->ended && vchan_state(call->vchan) != VCHAN_WAITING)
+		pump_steps(call);
 	if (call->ended) {
 		void (*done)(void *, int) = call->config.done;
 		void *arg = call->config.arg;

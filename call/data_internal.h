@@ -25,6 +25,10 @@
 /* Bytes of a message that may be read ahead with its header: saves a system call for small ones. */
 #define DATA_AHEAD 512U
 
+/* Small messages of one turn that go out together: each system call saved, and each time that the
+ * peer is not woken for a part. Chosen: the messages around a short answer. */
+#define DATA_JOIN 256U
+
 /* From this size a message is worth splicing instead of copying. Chosen. */
 #define DATA_BULK_MIN 16384U
 
@@ -92,8 +96,10 @@ struct data_call {
 	size_t room_max; /* most room seen, bytes: what the channel holds when it is empty */
 	bool send_dead;  /* the peer takes nothing any more */
 	size_t prefix_off;
-	struct backlog held; /* rest of a message that is partly on the channel */
-	bool exit_due;       /* the exit code is known */
+	struct backlog held;       /* rest of a message that is partly on the channel */
+	uint8_t joined[DATA_JOIN]; /* messages of this turn; empty while something is held */
+	size_t joined_len;
+	bool exit_due; /* the exit code is known */
 	bool exit_sent;
 	int exit_code;
 	bool first_byte_sent;
@@ -134,9 +140,11 @@ void data_end(struct data_call *call, int status);
 bool data_send_step(struct data_call *call);
 bool data_receive_step(struct data_call *call);
 
-/** data_put() - bytes on the channel, in order; what does not fit is held. Never fails: a dead
- *  channel sets send_dead. */
+/** data_put() - bytes on the channel, in order, at the latest with data_flush(); what does not fit
+ *  is held. Never fails: a dead channel sets send_dead. */
 void data_put(struct data_call *call, const void *data, size_t len);
+/** data_flush() - returns whether a part of it is held now */
+bool data_flush(struct data_call *call);
 
 /** data_send_idle() - no message is partly on the channel */
 bool data_send_idle(const struct data_call *call);

@@ -22,17 +22,16 @@ static void send_died(struct data_call *call)
 {
 	call->send_dead = true;
 	backlog_free(&call->held);
+	call->joined_len = 0;
 	bulk_pipe_close(&call->out.pipe);
 	call->out.closed = true;
 	call->err.closed = true;
 }
 
-void data_put(struct data_call *call, const void *data, size_t len)
+static void put_now(struct data_call *call, const void *data, size_t len)
 {
 	ssize_t n = 0;
 
-	if (call->send_dead)
-		return;
 	if (call->held.len == 0)
 		n = vchan_write(call->vchan, data, len);
 	if (n < 0) {
@@ -43,6 +42,32 @@ void data_put(struct data_call *call, const void *data, size_t len)
 		LOG("no memory for a call");
 		data_end(call, DATA_FAILED);
 	}
+}
+
+bool data_flush(struct data_call *call)
+{
+	size_t len = call->joined_len;
+
+	call->joined_len = 0;
+	if (len == 0)
+		return false;
+	put_now(call, call->joined, len);
+	return call->held.len > 0;
+}
+
+void data_put(struct data_call *call, const void *data, size_t len)
+{
+	if (call->send_dead)
+		return;
+	if (len > sizeof(call->joined) - call->joined_len)
+		(void)data_flush(call);
+	if (len > sizeof(call->joined) || call->held.len > 0 || call->send_dead) {
+		if (!call->send_dead)
+			put_now(call, data, len);
+		return;
+	}
+	memcpy(call->joined + call->joined_len, data, len);
+	call->joined_len += len;
 }
 
 bool data_send_idle(const struct data_call *call)
@@ -181,8 +206,10 @@ static bool send_direct(struct data_call *call, struct data_source *source, size
 {
 	ssize_t n;
 
-	if (call->no_direct)
+	if (call->no_direct || !source->bulk)
 		return false;
+	if (data_flush(call) || call->send_dead)
+		return true;
 	n = vchan_message_from_fd(call->vchan, source->fd, QREXEC_HEADER_LEN, max, make_header,
 	                          source);
 	if (n < 0 && errno == EOPNOTSUPP) {
@@ -220,6 +247,7 @@ static void send_spliced(struct data_call *call, struct data_source *source, siz
 	note_size(call, source, (size_t)n, DATA_BULK_MIN / 2);
 	pipe->len = (size_t)n;
 	put_header(call, source->type, pipe->len);
+	(void)data_flush(call);
 	if (call->held.len == 0 && !call->send_dead)
 		(void)flush_pipe(call);
 }
@@ -231,15 +259,16 @@ static void send_spliced(struct data_call *call, struct data_source *source, siz
  */
 static size_t room(struct data_call *call, bool bulk)
 {
-	size_t wanted = QREXEC_HEADER_LEN + (bulk ? (size_t)call->chunk_max : 1);
+	size_t taken = call->joined_len + QREXEC_HEADER_LEN;
+	size_t wanted = taken + (bulk ? (size_t)call->chunk_max : 1);
 	size_t space = vchan_writable(call->vchan, wanted);
 
 	call->room_max = MAX(call->room_max, space);
-	if (space <= QREXEC_HEADER_LEN || space < MIN(wanted, call->room_max / 2)) {
+	if (space <= taken || space < MIN(wanted, call->room_max / 2)) {
 		call->full = vchan_state(call->vchan) == VCHAN_OPEN;
 		return 0;
 	}
-	return MIN(space - QREXEC_HEADER_LEN, (size_t)call->chunk_max);
+	return MIN(space - taken, (size_t)call->chunk_max);
 }
 
 static bool send_source(struct data_call *call, struct data_source *source)
@@ -299,6 +328,9 @@ static bool send_exit(struct data_call *call)
 
 	if (call->config.side != DATA_SERVICE || call->exit_sent || !service_over(call))
 		return false;
+	/* The call is over with this message, and not before the peer was found to be a legal one. */
+	if (!call->hello_received)
+		return false;
 	if (!call->config.just_exec && (!call->out.eof_sent || !call->err.eof_sent))
 		return false;
 	call->exit_sent = true;
@@ -338,7 +370,8 @@ bool data_send_step(struct data_call *call)
 		return flush_held(call);
 	if (call->out.pipe.len > 0)
 		return flush_pipe(call);
-	if (!call->hello_received || !call->hello_sent)
+	/* Who says HELLO first goes on in the same breath, in chunks that any version takes. */
+	if (!call->hello_sent)
 		return false;
 	if (call->prefix_off < call->config.prefix_len && !call->out.closed)
 		return send_prefix(call);

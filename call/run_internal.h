@@ -18,13 +18,12 @@
 
 struct run {
 	struct loop *loop;
-	struct vchan *vchan;      /* until the data phase takes it; then NULL */
+	struct vchan *vchan;      /* waiting or open; until the data phase takes it, then NULL */
 	struct run_config config; /* command and found point into this struct */
 	struct service_command command;
 	struct service_found found;
 
-	struct loop_fd channel_watch; /* until the channel is open */
-	struct loop_timer deadline;
+	struct loop_timer deadline; /* of qubes.WaitForSession */
 	struct loop_fd connect_watch;
 	struct loop_timer connect_timer;
 	uint64_t connect_wait_ms;
