@@ -22,6 +22,7 @@
 #define MESSAGES_TURN  64         /* messages taken before others get their turn; chosen */
 #define QUEUE_HIGH     (1U << 20) /* bytes for dom0 above which local users wait; chosen */
 #define RETRY_MS       1000       /* pause after a channel could not be made; chosen */
+#define ENDED_MS       2          /* how long the end of a call may wait for company; chosen */
 
 /* A command as long as dom0's client may send, with a longer user name put into it. */
 #define BODY_MAX (QREXEC_LOCAL_BODY_MAX + 256U)
@@ -31,6 +32,7 @@ struct control {
 	struct vchan *vchan;
 	struct loop_fd watch;
 	struct loop_timer timer; /* HELLO limit, or pause before listening again */
+	struct loop_timer ended; /* ends of calls wait in the queue */
 	struct loop_defer again;
 	bool hello_awaited; /* somebody is there, and the limit runs */
 	bool hello_received;
@@ -119,6 +121,7 @@ static void flush_queue(struct control *c)
 {
 	size_t before = c->queue_len;
 
+	loop_timer_clear(c->agent->loop, &c->ended);
 	while (c->queue_len > 0) {
 		size_t left = c->queue_len - c->queue_sent;
 		ssize_t n = vchan_write(c->vchan, c->queue + c->queue_off + c->queue_sent, left);
@@ -134,10 +137,9 @@ static void flush_queue(struct control *c)
 		trigger_control_changed(c->agent, false);
 }
 
-void control_send(struct agent *agent, uint32_t type, const void *body, size_t len,
-                  const void *more, size_t more_len)
+static void queue_message(struct control *c, uint32_t type, const void *body, size_t len,
+                          const void *more, size_t more_len)
 {
-	struct control *c = agent->control;
 	uint8_t header[QREXEC_HEADER_LEN];
 	size_t before = c->queue_len;
 
@@ -148,18 +150,38 @@ void control_send(struct agent *agent, uint32_t type, const void *body, size_t l
 	    queue_add(c, more, more_len)) {
 		c->queue_len = before;
 		LOG("no memory for a message to dom0");
-		return;
 	}
+}
+
+void control_send(struct agent *agent, uint32_t type, const void *body, size_t len,
+                  const void *more, size_t more_len)
+{
+	struct control *c = agent->control;
+
+	queue_message(c, type, body, len, more, more_len);
 	if (c->hello_received)
 		flush_queue(c);
 }
 
+static void on_ended(void *arg)
+{
+	struct control *c = arg;
+
+	if (c->hello_received)
+		flush_queue(c);
+}
+
+/* Nobody waits for this one, and it wakes three processes: the next message takes it along. */
 void control_send_terminated(struct agent *agent, uint32_t domain, uint32_t port)
 {
+	struct control *c = agent->control;
 	uint8_t body[QREXEC_EXEC_LEN];
 
 	qrexec_encode_exec(body, domain, port);
-	control_send(agent, QREXEC_CONNECTION_TERMINATED, body, sizeof(body), NULL, 0);
+	queue_message(c, QREXEC_CONNECTION_TERMINATED, body, sizeof(body), NULL, 0);
+	if (c->ended.index == 0 && c->hello_received &&
+	    loop_timer_set(agent->loop, &c->ended, ENDED_MS, on_ended, c))
+		flush_queue(c);
 }
 
 bool control_ready(const struct agent *agent)
@@ -306,6 +328,7 @@ static void lost(struct control *c)
 	c->in_len = 0;
 	c->hello_awaited = false;
 	keep_terminated(c);
+	loop_timer_clear(c->agent->loop, &c->ended);
 	trigger_control_changed(c->agent, true);
 	listen_again(c);
 }
@@ -318,7 +341,7 @@ static void on_control(void *arg, uint32_t events)
 	(void)events;
 	if (vchan_step(c->vchan) == VCHAN_OPEN && !c->hello_awaited)
 		await_hello(c);
-	if (c->hello_received)
+	if (c->hello_received && c->ended.index == 0)
 		flush_queue(c);
 	for (int i = 0; i < MESSAGES_TURN && r > 0; i++)
 		r = receive(c);
@@ -380,6 +403,7 @@ void control_stop(struct agent *agent)
 
 	c->stopped = true;
 	c->hello_received = false;
+	loop_timer_clear(agent->loop, &c->ended);
 	loop_timer_clear(agent->loop, &c->timer);
 	loop_defer_clear(agent->loop, &c->again);
 	loop_fd_remove(agent->loop, &c->watch);
