@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "call/data_internal.h"
+#include "call/linger.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
@@ -64,7 +65,10 @@ static void free_call(struct data_call *call)
 	loop_fd_remove(call->loop, &call->in_watch);
 	loop_fd_remove(call->loop, &call->out_watch);
 	loop_fd_remove(call->loop, &call->err_watch);
-	call->vchan = vchan_close(call->vchan);
+	if (call->config.linger && call->exit_sent && !call->input_ended && !call->recv_dead)
+		linger(call->loop, call->vchan);
+	else
+		(void)vchan_close(call->vchan);
 	if (call->out.fd == call->in.fd)
 		call->out.fd = -1;
 	close_end(call, 0, &call->in.fd);
@@ -92,7 +96,7 @@ static void check_end_caller(struct data_call *call)
 {
 	bool flushed = !data_sink_busy(&call->in) && !data_sink_busy(&call->diag);
 
-	if (!flushed || (!call->recv_dead && !(call->exit_received && call->stdout_ended)))
+	if (!flushed || (!call->recv_dead && !(call->exit_received && call->input_ended)))
 		return;
 	if (call->exit_received)
 		data_end(call, call->status);

@@ -67,6 +67,8 @@ struct data_config {
 				 * dom0_order: STDERR first, else STDOUT first */
 	int exit_code; /* with failed, just_exec or no_exit_wait */
 	bool dom0_order;
+	bool linger; /* service: the loop goes on after done(); a peer that has not ended its
+				 * direction may go on sending for a while */
 
 	/**
 	 * done() - the call is over; the data_call is freed after it returns

@@ -120,7 +120,7 @@ struct data_call {
 	uint8_t code[4];    /* EXIT_CODE so far */
 	size_t code_len;
 	bool exit_received;
-	bool stdout_ended;
+	bool input_ended; /* the peer's end-of-file message has come */
 	bool told_wrong_type;
 
 	bool ended;

@@ -161,8 +161,7 @@ static void refuse(struct data_call *call, const char *why)
 
 static void input_ended(struct data_call *call)
 {
-	if (call->config.side == DATA_CALLER)
-		call->stdout_ended = true;
+	call->input_ended = true;
 	if (data_sink_busy(&call->in))
 		call->in.eof_due = true;
 	else
@@ -421,7 +420,7 @@ bool data_receive_step(struct data_call *call)
 
 	if (!flush_sinks(call) || call->recv_dead)
 		return false;
-	if (call->exit_received && call->stdout_ended)
+	if (call->exit_received && call->input_ended)
 		return false;
 	if (call->left == 0)
 		return receive_header(call);

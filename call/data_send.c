@@ -370,13 +370,14 @@ bool data_send_step(struct data_call *call)
 		return flush_held(call);
 	if (call->out.pipe.len > 0)
 		return flush_pipe(call);
-	/* Who says HELLO first goes on in the same breath, in chunks that any version takes. */
+	/* Who says HELLO first goes on in the same breath, in chunks that any version takes. What a
+	 * caller was given to read is taken once there is somebody to read it for. */
 	if (!call->hello_sent)
 		return false;
-	if (call->prefix_off < call->config.prefix_len && !call->out.closed)
+	if (call->prefix_off < call->config.prefix_len && !call->out.closed && call->hello_received)
 		return send_prefix(call);
 	moved = send_ends(call);
-	if (!data_send_idle(call))
+	if (!data_send_idle(call) || (call->config.side == DATA_CALLER && !call->hello_received))
 		return moved;
 	moved |= send_source(call, &call->out);
 	if (data_send_idle(call) && call->config.side == DATA_SERVICE)

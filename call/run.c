@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The life of a call on the service's side: (dom0: wait for the session), start, data phase, end.
- * The service starts while its caller is still on the way to the channel: dom0 has allowed the call,
- * and two qubes that get ready at the same time are ready sooner. If nobody comes within the limit,
- * the service sees the end of its input. Source: doc/protocol/qrexec.md, sections 9 to 11.
+ * The life of a call on the service's side: the channel, (dom0: the session), start, data phase, end.
+ * With `early` the service starts while its caller is still on the way to the channel: two qubes that
+ * get ready at the same time are ready sooner, and dom0 has allowed the call. If nobody comes within
+ * the limit, the service sees the end of its input. Source: doc/protocol/qrexec.md, sections 9 to 11.
  */
 #include "call/run.h"
 
@@ -77,6 +77,7 @@ static struct data_config base_config(struct run *run)
 	        .out_fd = -1,
 	        .err_fd = -1,
 	        .dom0_order = run->config.dom0,
+	        .linger = run->config.early,
 	        .just_exec = run->config.just_exec,
 	        .done = on_data_done,
 	        .arg = run,
@@ -335,6 +336,51 @@ static void start_after_session(struct run *run)
 	start(run);
 }
 
+/* The channel. */
+
+static bool channel_open(struct run *run)
+{
+	enum vchan_state state = vchan_state(run->vchan);
+
+	if (state == VCHAN_WAITING)
+		return false;
+	loop_fd_remove(run->loop, &run->channel_watch);
+	loop_timer_clear(run->loop, &run->deadline);
+	return true;
+}
+
+static void on_channel(void *arg, uint32_t events)
+{
+	struct run *run = arg;
+
+	(void)events;
+	(void)vchan_step(run->vchan);
+	if (!channel_open(run))
+		return;
+	if (vchan_state(run->vchan) == VCHAN_OPEN)
+		start_after_session(run);
+	else
+		finish(run, DATA_FAILED);
+}
+
+static void on_channel_limit(void *arg)
+{
+	struct run *run = arg;
+
+	LOG("data channel: nobody came within the limit");
+	finish(run, DATA_FAILED);
+}
+
+static int await_channel(struct run *run)
+{
+	if (loop_fd_add(run->loop, &run->channel_watch, vchan_fd(run->vchan), EPOLLIN, on_channel,
+	                run))
+		return -1;
+	return run->config.open_ms ? loop_timer_set(run->loop, &run->deadline, run->config.open_ms,
+	                                            on_channel_limit, run)
+	                           : 0;
+}
+
 static void on_start(void *arg)
 {
 	start_after_session(arg);
@@ -362,7 +408,7 @@ int run_start(struct loop *loop, struct vchan *vchan, const struct run_config *c
 	run->loop = loop;
 	run->vchan = vchan;
 	run->config = *config;
-	run->connect_watch = (struct loop_fd)LOOP_FD_EMPTY;
+	run->channel_watch = run->connect_watch = (struct loop_fd)LOOP_FD_EMPTY;
 	run->connect_fd = -1;
 	if (config->found)
 		run->found = *config->found;
@@ -370,7 +416,15 @@ int run_start(struct loop *loop, struct vchan *vchan, const struct run_config *c
 		run_stop(run);
 		return -1;
 	}
-	loop_defer_set(loop, &run->finish, on_start, run);
+	if (config->early || vchan_state(vchan) == VCHAN_OPEN) {
+		loop_defer_set(loop, &run->finish, on_start, run);
+	} else if (await_channel(run)) {
+		int saved = errno;
+
+		run_stop(run);
+		errno = saved;
+		return -1;
+	}
 	*ret_run = run;
 	return 0;
 }
@@ -386,6 +440,7 @@ void run_stop(struct run *run)
 	if (!run)
 		return;
 	run_connect_fini(run);
+	loop_fd_remove(run->loop, &run->channel_watch);
 	loop_timer_clear(run->loop, &run->deadline);
 	loop_defer_clear(run->loop, &run->finish);
 	if (run->data)

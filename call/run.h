@@ -29,6 +29,7 @@ struct run;
 struct run_config {
 	bool dom0;
 	bool just_exec;
+	bool early; /* start before the channel is open; the loop must go on after done() */
 	int status; /* not 0: what service_parse() or service_find() said; only report it */
 	const struct service_command *command; /* borrowed for the call; may be of a failed parse */
 	const struct service_found *found;     /* borrowed for the call; NULL for a shell command */

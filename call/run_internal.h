@@ -23,7 +23,8 @@ struct run {
 	struct service_command command;
 	struct service_found found;
 
-	struct loop_timer deadline; /* of qubes.WaitForSession */
+	struct loop_fd channel_watch; /* until the channel is open, unless early */
+	struct loop_timer deadline;
 	struct loop_fd connect_watch;
 	struct loop_timer connect_timer;
 	uint64_t connect_wait_ms;

@@ -436,6 +436,11 @@ static int import(struct vchan *vchan, const struct vchan_handle *handle,
 	return 0;
 }
 
+static bool half_close(struct vchan *vchan)
+{
+	return flush_pending(vchan) && shutdown(vchan->sock, SHUT_WR) == 0;
+}
+
 static void detach(struct vchan *vchan)
 {
 	if (vchan->sock >= 0 && vchan->state == VCHAN_OPEN)
@@ -461,5 +466,6 @@ const struct transport_ops transport_socket = {
         .from_pipe = from_pipe,
         .export = export,
         .import = import,
+        .half_close = half_close,
         .detach = detach,
 };

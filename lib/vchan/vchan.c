@@ -239,6 +239,12 @@ struct vchan *vchan_close(struct vchan *vchan)
 	return NULL;
 }
 
+bool vchan_half_close(struct vchan *vchan)
+{
+	return vchan->sock >= 0 && vchan->state == VCHAN_OPEN && vchan->ops->half_close &&
+	       vchan->ops->half_close(vchan);
+}
+
 int vchan_fd(const struct vchan *vchan)
 {
 	return vchan->epoll_fd;

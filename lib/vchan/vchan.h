@@ -98,6 +98,13 @@ int vchan_import(const struct vchan_handle *handle, const int fds[VCHAN_FDS_MAX]
  *  The peer can still read what was written. */
 struct vchan *vchan_close(struct vchan *vchan);
 
+/**
+ * vchan_half_close() - nothing more will be written; what the peer still sends is to be read until
+ * it closes, or vchan_close()
+ * Returns whether the peer can tell; false: the transport has no halves, or not all was taken yet.
+ */
+bool vchan_half_close(struct vchan *vchan);
+
 /** vchan_fd() - one descriptor for life; readable (POLLIN) when something may have changed */
 int vchan_fd(const struct vchan *vchan);
 

@@ -46,6 +46,8 @@ struct transport_ops {
 	/* vchan->sock is fds[0]; the others are the transport's, on failure too. */
 	int (*import)(struct vchan *vchan, const struct vchan_handle *handle,
 	              const int fds[VCHAN_FDS_MAX]);
+	/* End our direction only; NULL: there is no such thing. Whether it is done. */
+	bool (*half_close)(struct vchan *vchan);
 	/* Flush what fits, tell the peer, free the transport's part; sock is closed by the caller. */
 	void (*detach)(struct vchan *vchan);
 };

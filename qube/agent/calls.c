@@ -72,6 +72,7 @@ static int start_run(struct call *call)
 {
 	struct vchan_config channel;
 	struct run_config config = {
+	        .early = true,
 	        .just_exec = call->just_exec,
 	        .status = call->job.status,
 	        .command = &call->command,

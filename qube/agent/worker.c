@@ -64,6 +64,7 @@ static int start(struct worker_state *w, const struct pool_job *job, const char 
 	struct service_command command;
 	struct vchan_config channel;
 	struct run_config config = {
+	        .early = true,
 	        .just_exec = job->just_exec,
 	        .status = job->status,
 	        .command = &command,

@@ -88,6 +88,7 @@ static int start(struct runner *r, uint32_t domain, uint32_t port, const char *l
 	struct run *run = NULL;
 	struct run_config config = {
 	        .dom0 = true,
+	        .early = true,
 	        .command = &command,
 	        .found = &found,
 	        .open_ms = deadline_ms(LIMIT_RUNNER_CHANNEL_MS),
