@@ -45,6 +45,12 @@ static bool sayable(const char *text, size_t len)
 	return true;
 }
 
+/* A text of the facts, the policy or the question into the answer. */
+static int put_text(char *out, size_t max, const char *text)
+{
+	return sayable(text, strlen(text)) ? bytes_copy_text(out, max, text) : -1;
+}
+
 static int put_user(const struct rule *rule, struct policy_answer *answer)
 {
 	if (!rule->user)
@@ -60,7 +66,7 @@ static int put_uuid(const struct view *view, const char *prefix, uint32_t qube,
 	const char *uuid = qube == NO_ID ? NULL : system_qube(view->system, qube)->uuid;
 	int n;
 
-	if (!uuid)
+	if (!uuid || !sayable(uuid, strlen(uuid)))
 		return -1;
 	n = snprintf(answer->target_uuid, sizeof(answer->target_uuid), "%s%s", prefix, uuid);
 	return n > 0 && (size_t)n < sizeof(answer->target_uuid) ? 0 : -1;
@@ -84,7 +90,10 @@ static enum refusal relay(const struct view *view, const struct decision *decisi
 	index = system_find(view->system, remote->relayvm, strlen(remote->relayvm));
 	if (index == NO_ID || put_uuid(view, "uuid:", index, answer) ||
 	    bytes_copy_text(answer->user, sizeof(answer->user), "DEFAULT") ||
-	    bytes_copy_text(answer->target, sizeof(answer->target), remote->relayvm))
+	    put_text(answer->target, sizeof(answer->target), remote->relayvm) ||
+	    !sayable(remote->transport_rpc, strlen(remote->transport_rpc)) ||
+	    !sayable(question->service, strlen(question->service)) ||
+	    !sayable(remote->name, strlen(remote->name)))
 		return REFUSAL_INCONSISTENT;
 	n = snprintf(answer->service, sizeof(answer->service), "%s+%s+%.*s%s",
 	             remote->transport_rpc, remote->name, (int)decision->service_len,
@@ -125,7 +134,7 @@ static enum refusal fill_answer(const struct view *view, const struct decision *
 	if (target->dom0)
 		r = bytes_copy_text(answer->target, sizeof(answer->target), "dom0");
 	else
-		r = bytes_copy_text(answer->target, sizeof(answer->target), target->text) ||
+		r = put_text(answer->target, sizeof(answer->target), target->text) ||
 		    put_uuid(view, target->kind == TARGET_DISPVM_OF ? "@dispvm:uuid:" : "uuid:",
 		             target->qube, answer);
 	return r ? REFUSAL_INCONSISTENT : REFUSAL_NONE;
@@ -147,11 +156,10 @@ void decision_execute(const struct view *view, struct decision *decision,
 	answer->service[0] = '\0';
 	reason = fill_answer(view, decision, question, answer);
 	if (reason == REFUSAL_NONE &&
-	    (bytes_copy_text(answer->requested_target, sizeof(answer->requested_target),
-	                     decision->requested.text) ||
-	     (decision->claimed &&
-	      bytes_copy_text(answer->policy_source, sizeof(answer->policy_source),
-	                      decision->source_text))))
+	    (put_text(answer->requested_target, sizeof(answer->requested_target),
+	              decision->requested.text) ||
+	     (decision->claimed && put_text(answer->policy_source, sizeof(answer->policy_source),
+	                                    decision->source_text))))
 		reason = REFUSAL_INCONSISTENT;
 	if (reason == REFUSAL_NONE)
 		return;
