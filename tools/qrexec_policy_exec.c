@@ -3,7 +3,8 @@
  * qrexec-policy-exec - decide one call, for a daemon that could not ask the policy service
  *
  * Asks the running service. If there is none it reads the policy and the system description itself and
- * decides with the same engine; it does not prompt then, so an ask is refused. Prints the answer.
+ * decides with the same engine; it does not prompt then, so an ask is refused. Prints the answer, or in
+ * the deprecated form with five arguments makes the call (policy_exec_call.c).
  * Source: doc/protocol/policy.md, Policy program.
  */
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include "proto/limits.h"
 #include "proto/policy.h"
 #include "services/policy/decide.h"
+#include "tools/policy_exec_call.h"
 
 #define REPLY_MAX (16U << 20) /* bytes of a system description; chosen */
 
@@ -30,9 +32,8 @@ enum { EXIT_ALLOWED = 0, EXIT_DENIED = 1, EXIT_USAGE = 2 };
 static struct policy_answer answer;
 static const char *policy_dir;
 
-/* Sends a request and reads the reply to its end; NULL: nobody answers. A NUL is put after it. */
-static char *exchange(const char *path, const char *request, size_t len, bool half_close,
-                      unsigned int timeout_ms, size_t *ret_len)
+char *policy_exec_exchange(const char *path, const char *request, size_t len, bool half_close,
+                           unsigned int timeout_ms, size_t *ret_len)
 {
 	struct timeval timeout = {.tv_sec = timeout_ms / 1000};
 	size_t room = 65536, n = 0;
@@ -86,8 +87,8 @@ static int ask_service(const struct policy_question *question)
 
 	if (n < 0)
 		return -1;
-	reply = exchange("/var/run/qubes/" POLICY_SOCKET, text, (size_t)n, false, LIMIT_PROMPT_MS,
-	                 &len);
+	reply = policy_exec_exchange("/var/run/qubes/" POLICY_SOCKET, text, (size_t)n, false,
+	                             LIMIT_PROMPT_MS, &len);
 	if (!reply)
 		return -1;
 	if (just && strcmp(reply, "result=allow") == 0) {
@@ -106,8 +107,8 @@ static struct system *read_facts(void)
 	static const char request[] = "internal.GetSystemInfo+ dom0 name dom0";
 	const char *why = "the admin service cannot be reached";
 	size_t len = 0;
-	char *reply = exchange("/var/run/qubesd.internal.sock", request, sizeof(request), true,
-	                       LIMIT_POLICY_MS, &len);
+	char *reply = policy_exec_exchange("/var/run/qubesd.internal.sock", request,
+	                                   sizeof(request), true, LIMIT_POLICY_MS, &len);
 	struct system *system = NULL;
 
 	if (reply && len >= 2 && memcmp(reply, "0\0", 2) == 0)
@@ -191,7 +192,9 @@ static int usage(FILE *out, int status)
 {
 	(void)fputs("usage: qrexec-policy-exec [--assume-yes-for-ask] [--just-evaluate] [--path "
 	            "DIR] [--root DIR]\n"
-	            "                          [--] SOURCE TARGET SERVICE[+ARGUMENT]\n",
+	            "                          [--] SOURCE TARGET SERVICE[+ARGUMENT]\n"
+	            "       qrexec-policy-exec [OPTIONS] [--] DOMID SOURCE TARGET "
+	            "SERVICE[+ARGUMENT] IDENT\n",
 	            out);
 	return status;
 }
@@ -208,7 +211,7 @@ int main(int argc, char **argv)
 	        {NULL, 0, NULL, 0},
 	};
 	struct policy_question question = {.requested_source = ""};
-	bool just;
+	bool just, call;
 	int option;
 
 	log_init("qrexec-policy-exec");
@@ -234,19 +237,23 @@ int main(int argc, char **argv)
 			return usage(stderr, EXIT_USAGE);
 		}
 	}
-	if (argc - optind == 5) {
-		LOG("the deprecated form that also executes the call is not supported");
-		return EXIT_DENIED;
-	}
-	if (argc - optind != 3)
+	call = argc - optind == 5;
+	if (argc - optind != 3 && !call)
 		return usage(stderr, EXIT_USAGE);
-	question.source = argv[optind];
-	question.target = argv[optind + 1];
-	question.service = argv[optind + 2];
+	argv += optind + call;
+	question.source = argv[0];
+	question.target = argv[1];
+	question.service = argv[2];
 	just = question.flags & POLICY_JUST_EVALUATE;
 	if ((policy_dir || ask_service(&question)) && decide_here(&question))
 		return EXIT_DENIED;
-	if (answer.verdict != POLICY_NO_ANSWER)
+	if (call && !just && answer.verdict == POLICY_ALLOWED) {
+		const struct policy_exec_caller caller = {
+		        .domid = argv[-1], .name = argv[0], .service = argv[2], .ident = argv[3]};
+
+		return policy_exec_call(&caller, &answer);
+	}
+	if (answer.verdict != POLICY_NO_ANSWER && !call)
 		print_answer(just);
 	return answer.verdict == POLICY_ALLOWED ? EXIT_ALLOWED : EXIT_DENIED;
 }

@@ -74,17 +74,18 @@ ssize_t chain_line(struct chain *chain, char *line, size_t max, const char *body
 	return (ssize_t)CHAIN_HEX_LEN + n + 2;
 }
 
-/* The value of prev= in a start line. */
+/* The value of prev= in a start line: NUMBER TIME "start prev=" … */
 static bool start_hash(uint8_t out[CHAIN_HASH_LEN], const char *text, size_t len)
 {
-	static const char word[] = " start prev=";
-	const char *at = memmem(text, len, word, sizeof(word) - 1);
-	size_t skip;
+	static const char word[] = "start prev=";
+	const char *end = text + len, *at = memchr(text, ' ', len);
 
-	if (!at)
+	at = at ? memchr(at + 1, ' ', (size_t)(end - at - 1)) : NULL;
+	if (!at || (size_t)(end - ++at) < sizeof(word) - 1 ||
+	    memcmp(at, word, sizeof(word) - 1) != 0)
 		return false;
-	skip = (size_t)(at - text) + sizeof(word) - 1;
-	return get_hex(out, text + skip, len - skip);
+	at += sizeof(word) - 1;
+	return get_hex(out, at, (size_t)(end - at));
 }
 
 enum chain_verdict chain_check(struct chain *chain, const char *line, size_t len)

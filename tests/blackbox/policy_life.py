@@ -312,12 +312,19 @@ def _(t):
 @case("policy log: it is rotated, and all its files are one chain")
 def _(t):
     s = Service(t, "a.Allow * * * allow\n")
-    for _ in range(600):
+    asked = 0
+    while not os.path.exists(t.path(LOG + ".2")):
         s.ask(service="a.Allow+" + "x" * 60000)
+        asked += 1
+        equal(asked < 20000, True)
     equal(s.program.stop(), 0)
-    equal([os.path.exists(t.path(LOG + end)) for end in (".1", ".2", ".3")], [True, True, False])
+    text = b"".join(t.read(LOG + end) for end in (".2", ".1", ""))
+    lines = [line.split(b"service=")[0] + line[-300:] for line in text.splitlines()]
+    # A recorder that is behind counts what it was not told.
+    lost = sum(int(line.split(b" lost=")[1].split()[0]) for line in lines if b" lost=" in line)
+    equal(len(lines) + lost >= asked, True)
     status, out = verify(t)
-    equal((status, out.startswith("whole: 603 records, the last is 603")), (0, True))
+    equal((status, out.startswith("whole: %d records, the last is %d" % (len(lines), len(lines)))), (0, True))
     with open(t.path(LOG + ".1"), "r+b") as f:
         f.seek(70000)
         f.write(b"y")

@@ -193,6 +193,74 @@ def _(t):
             equal(s.program.stop(), 0)
 
 
+class Admin:
+    """An admin service that starts and kills, and a qrexec-client that says how it was called."""
+
+    def __init__(self, t, s, **replies):
+        self.calls, self.replies = [], replies
+        s.listen("run/qubesd.sock", self.on_call)
+        t.file("root/usr/bin/qrexec-client", "#!/bin/sh\nprintf '<%s>' \"$@\"\nexit 7\n")
+        os.chmod(s.path("usr/bin/qrexec-client"), 0o755)
+
+    def on_call(self, conn):
+        header, payload = recv_all(conn).split(b"\0", 1)
+        method, _, kind, dest = header.decode().split()
+        if method == "admin.Events+":
+            return
+        self.calls.append((method, kind, dest, payload))
+        conn.sendall(self.replies.get(method.split(".")[-1].rstrip("+"), b"0\0"))
+
+
+# If this failed, a daemon that still makes its calls through this program could not make one.
+@case("policy program, five arguments: the call is made as it was allowed, with the service and without")
+def _(t):
+    s = Service(t, "a.Allow * work vault allow user=bob\na.Disp * work @dispvm allow\n")
+    new = "uuid:" + uuid(77)
+    admin = Admin(t, s, CreateDisposable=b"0\0" + new.encode())
+    for running in (True, False):
+        def run(*args):
+            del admin.calls[:]
+            p = t.start("qrexec-policy-exec", *args)
+            return p.wait(), p.stdout.decode()
+        equal(run("--", "42", "work", "vault", "a.Allow+x", "SOCKET5"),
+              (7, "<-Ed><%s><-c><SOCKET5,work,42><bob:QUBESRPC a.Allow+x work>" % U2))
+        equal(admin.calls, [("admin.vm.Start+", "name", "vault", b"")])
+        equal(run("42", "work", "@dispvm", "a.Disp", "SOCKET5"),
+              (7, "<-EWkd><%s><-c><SOCKET5,work,42><DEFAULT:QUBESRPC a.Disp work>" % new))
+        equal(admin.calls, [("admin.vm.CreateDisposable+", "name", "dvm", b"uuid"),
+                            ("admin.vm.Start+", "name", new, b"")])
+        equal(run("42", "work", "vault", "a.No", "SOCKET5"), (1, ""))
+        equal(run("--just-evaluate", "42", "work", "vault", "a.Allow", "SOCKET5"), (0, ""))
+        equal(run("42", "work", "vault", "a.Allow", "SOCKET5,x"), (1, ""))
+        equal(run("42", "work", "vault", "a.Allow", "SOCKET5", "x"), (2, ""))
+        equal(admin.calls, [])
+        if running:
+            equal(s.program.stop(), 0)
+
+
+@case("policy program, five arguments: a disposable that cannot be used is killed; other failures make nothing")
+def _(t):
+    s = Service(t, "a.Allow * work vault allow\na.Disp * work @dispvm allow\n")
+    new = "uuid:" + uuid(77)
+    admin = Admin(t, s, CreateDisposable=b"0\0" + new.encode(), Start=b"2\0QubesException\0\0no\0")
+    def run(target, service):
+        del admin.calls[:]
+        p = t.start("qrexec-policy-exec", "42", "work", target, service, "SOCKET5")
+        return p.wait(), p.stdout, [call[0] for call in admin.calls]
+    create, start, kill = ("admin.vm.%s+" % name for name in ("CreateDisposable", "Start", "Kill"))
+    equal(run("@dispvm", "a.Disp"), (1, b"", [create, start, kill]))
+    equal(run("vault", "a.Allow"), (1, b"", [start]))
+    admin.replies["Start"] = b"2\0QubesVMNotHaltedError\0\0runs\0"
+    equal(run("vault", "a.Allow")[0], 7)
+    os.chmod(s.path("usr/bin/qrexec-client"), 0o755)
+    with open(s.path("usr/bin/qrexec-client"), "w") as f:
+        f.write("#!/no/such/interpreter\n")
+    equal(run("@dispvm", "a.Disp"), (1, b"", [create, start, kill]))
+    for bad in (b"2\0QubesException\0\0no\0", b"0\0disp77", b"0\0" + new.encode() + b"x", b"0\0uuid:" + b"/" * 36, b""):
+        admin.replies["CreateDisposable"] = bad
+        equal(run("@dispvm", "a.Disp"), (1, b"", [create]))
+
+
 # If this failed, a policy directory that is made anew would be ignored for ever.
 @case("policy reload: a directory that is removed and made again")
 def _(t):
