@@ -77,7 +77,7 @@ static struct data_config base_config(struct run *run)
 	        .out_fd = -1,
 	        .err_fd = -1,
 	        .dom0_order = run->config.dom0,
-	        .linger = run->config.early,
+	        .linger = run->config.early != NULL,
 	        .just_exec = run->config.just_exec,
 	        .done = on_data_done,
 	        .arg = run,
@@ -90,6 +90,15 @@ static void begin_data(struct run *run, const struct data_config *config)
 	struct vchan *vchan = run->vchan;
 
 	run->vchan = NULL;
+	if (!vchan && vchan_connect(&run->early, &vchan)) {
+		LOG_ERRNO("data channel");
+		(void)fd_close(config->in_fd);
+		if (config->out_fd != config->in_fd)
+			(void)fd_close(config->out_fd);
+		(void)fd_close(config->err_fd);
+		finish(run, DATA_FAILED);
+		return;
+	}
 	if (data_open(run->loop, vchan, config, &run->data)) {
 		LOG_ERRNO("starting a data channel");
 		finish(run, DATA_FAILED);
@@ -416,7 +425,10 @@ int run_start(struct loop *loop, struct vchan *vchan, const struct run_config *c
 		run_stop(run);
 		return -1;
 	}
-	if (config->early || vchan_state(vchan) == VCHAN_OPEN) {
+	if (config->early) {
+		run->early = *config->early;
+		start_after_session(run);
+	} else if (vchan_state(vchan) == VCHAN_OPEN) {
 		loop_defer_set(loop, &run->finish, on_start, run);
 	} else if (await_channel(run)) {
 		int saved = errno;

@@ -29,7 +29,10 @@ struct run;
 struct run_config {
 	bool dom0;
 	bool just_exec;
-	bool early; /* start before the channel is open; the loop must go on after done() */
+	/* Not NULL: the service starts at once, and only then the channel is looked for there, while
+	 * the program is being loaded. The loop must go on after done(). Borrowed for the call, its
+	 * dir until done(). */
+	const struct vchan_config *early;
 	int status; /* not 0: what service_parse() or service_find() said; only report it */
 	const struct service_command *command; /* borrowed for the call; may be of a failed parse */
 	const struct service_found *found;     /* borrowed for the call; NULL for a shell command */
@@ -53,7 +56,7 @@ struct run_config {
 };
 
 /**
- * run_start() - takes the channel (waiting or open), on failure too
+ * run_start() - takes the channel (waiting or open; NULL with config's early), on failure too
  *
  * A service that cannot be started is no failure: its exit code goes to the caller.
  * Errors: 0, or -1 with errno (memory, descriptors).

@@ -20,6 +20,7 @@ struct run {
 	struct loop *loop;
 	struct vchan *vchan;      /* waiting or open; until the data phase takes it, then NULL */
 	struct run_config config; /* command and found point into this struct */
+	struct vchan_config early;
 	struct service_command command;
 	struct service_found found;
 

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,91 +166,113 @@ void spawn_close_stdio(int child[3], struct spawned *out)
 
 /* Processes. */
 
-static struct rlimit descriptors;       /* of the programs, if raised */
-static struct rlimit descriptors_of_us; /* ours */
+static struct rlimit descriptors; /* of the programs, if raised */
 static bool raised;
 
 void spawn_raise_descriptors(void)
 {
+	struct rlimit ours;
+
 	if (raised || getrlimit(RLIMIT_NOFILE, &descriptors) < 0)
 		return;
-	descriptors_of_us = descriptors;
-	descriptors_of_us.rlim_cur = descriptors.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &descriptors_of_us) < 0)
+	ours = descriptors;
+	ours.rlim_cur = descriptors.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &ours) < 0)
 		LOG_ERRNO("raising the limit of descriptors");
 	else
 		raised = true;
 }
 
-/* A limit is inherited, and posix_spawn() cannot set one: ours is lowered for that moment. What is
- * open above it stays open. */
-static int spawn_limited(const struct spawn_config *config,
-                         const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
-                         pid_t *ret_pid)
-{
-	int r;
+/*
+ * posix_spawn() does the same, but asks for every signal's action in every child; ours are few, and
+ * do not change once a program runs. The child shares our memory until it executes the program, and
+ * we stand still meanwhile, so it has a stack of its own and calls nothing that keeps state.
+ */
+#define CHILD_STACK 16384U
 
-	if (raised && setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+struct child {
+	const struct spawn_config *config;
+	const int *fds;
+	int error; /* what stopped it; 0: the program runs */
+};
+
+static const sigset_t *ignored_signals(void)
+{
+	static sigset_t ignored;
+	static bool known;
+
+	if (known)
+		return &ignored;
+	(void)sigemptyset(&ignored);
+	for (int i = 1; i < NSIG; i++) {
+		struct sigaction now;
+
+		if (sigaction(i, NULL, &now) == 0 && now.sa_handler != SIG_DFL)
+			(void)sigaddset(&ignored, i);
+	}
+	known = true;
+	return &ignored;
+}
+
+static int reset_signals(void)
+{
+	const struct sigaction action = {.sa_handler = SIG_DFL};
+	const sigset_t *ignored = ignored_signals();
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++) {
+		if (sigismember(ignored, i) == 1 && sigaction(i, &action, NULL) < 0)
+			return -1;
+	}
+	(void)sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int prepare_child(const struct child *child)
+{
+	for (int i = 0; i < 3; i++) {
+		if (child->fds[i] >= 0 && dup2(child->fds[i], i) < 0)
+			return -1;
+	}
+	if (child->config->new_group && setpgid(0, 0) < 0)
+		return -1;
+	if (child->config->cwd && chdir(child->config->cwd) < 0)
+		return -1;
+	if (close_range(3, ~0U, 0) < 0 || (raised && setrlimit(RLIMIT_NOFILE, &descriptors) < 0))
+		return -1;
+	return reset_signals();
+}
+
+static int child_main(void *arg)
+{
+	struct child *child = arg;
+
+	if (prepare_child(child) == 0)
+		(void)execve(child->config->path, child->config->argv, child->config->env);
+	child->error = errno;
+	_exit(127);
+}
+
+static int spawn_with(const struct spawn_config *config, const int fds[3], pid_t *ret_pid)
+{
+	static char stack[CHILD_STACK] __attribute__((aligned(16)));
+	struct child child = {.config = config, .fds = fds};
+	pid_t pid;
+
+	/* A child's end that is 0, 1 or 2 itself would be overwritten by an earlier dup2. */
+	for (int i = 0; i < 3; i++)
+		CHECK(fds[i] < 0 || fds[i] > 2);
+	(void)ignored_signals();
+	pid = clone(child_main, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+	if (pid < 0)
 		return errno;
-	r = posix_spawn(ret_pid, config->path, actions, attr, config->argv, config->env);
-	if (raised && setrlimit(RLIMIT_NOFILE, &descriptors_of_us) < 0)
-		LOG_ERRNO("raising the limit of descriptors");
-	return r;
-}
-
-static int add_actions(posix_spawn_file_actions_t *actions, const struct spawn_config *config,
-                       const int child[3])
-{
-	int r = 0;
-
-	for (int i = 0; i < 3 && r == 0; i++) {
-		/* A child's end that is 0, 1 or 2 itself would be overwritten by an earlier dup2. */
-		CHECK(child[i] < 0 || child[i] > 2);
-		if (child[i] >= 0)
-			r = posix_spawn_file_actions_adddup2(actions, child[i], i);
+	if (child.error == 0) {
+		*ret_pid = pid;
+		return 0;
 	}
-	if (r == 0 && config->cwd)
-		r = posix_spawn_file_actions_addchdir_np(actions, config->cwd);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(actions, 3);
-	return r;
-}
-
-static int set_attributes(posix_spawnattr_t *attr, const struct spawn_config *config)
-{
-	short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-	sigset_t set;
-	int r;
-
-	(void)sigemptyset(&set);
-	r = posix_spawnattr_setsigmask(attr, &set);
-	(void)sigfillset(&set);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(attr, &set);
-	if (config->new_group)
-		flags |= POSIX_SPAWN_SETPGROUP;
-	return r ? r : posix_spawnattr_setflags(attr, flags);
-}
-
-static int spawn_with(const struct spawn_config *config, const int child[3], pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int r = posix_spawn_file_actions_init(&actions);
-
-	if (r)
-		return r;
-	r = posix_spawnattr_init(&attr);
-	if (r == 0) {
-		r = add_actions(&actions, config, child);
-		if (r == 0)
-			r = set_attributes(&attr, config);
-		if (r == 0)
-			r = spawn_limited(config, &actions, &attr, ret_pid);
-		(void)posix_spawnattr_destroy(&attr);
-	}
-	(void)posix_spawn_file_actions_destroy(&actions);
-	return r;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return child.error;
 }
 
 int spawn_start(const struct spawn_config *config, struct spawned *out)

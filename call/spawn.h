@@ -10,7 +10,7 @@
 
 /*
  * Starting the program of a call: its descriptors, environment and arguments. The parent is never
- * copied (posix_spawn), so it costs the same from a large process. Signals are reset, every
+ * copied, so it costs the same from a large process. Signals are reset, every
  * descriptor from 3 up is closed in the program. Source: doc/protocol/qrexec.md, 9.6 and 10.4.
  */
 

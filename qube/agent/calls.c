@@ -72,7 +72,7 @@ static int start_run(struct call *call)
 {
 	struct vchan_config channel;
 	struct run_config config = {
-	        .early = true,
+	        .early = &channel,
 	        .just_exec = call->just_exec,
 	        .status = call->job.status,
 	        .command = &call->command,
@@ -81,7 +81,6 @@ static int start_run(struct call *call)
 	        .done = on_run_done,
 	        .arg = call,
 	};
-	struct vchan *vchan;
 
 	if (vchan_config_from_env(&channel))
 		return -1;
@@ -89,8 +88,7 @@ static int start_run(struct call *call)
 	channel.port = (int)call->port;
 	channel.read_min = channel.write_min = QREXEC_DATA_MAX;
 	config.trace_call = trace_call_id((uint32_t)channel.own, call->domain, call->port);
-	if (vchan_connect(&channel, &vchan) ||
-	    run_start(call->agent->loop, vchan, &config, &call->run))
+	if (run_start(call->agent->loop, NULL, &config, &call->run))
 		return -1;
 	call->agent->n_inline++;
 	return 0;

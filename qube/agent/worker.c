@@ -64,7 +64,7 @@ static int start(struct worker_state *w, const struct pool_job *job, const char 
 	struct service_command command;
 	struct vchan_config channel;
 	struct run_config config = {
-	        .early = true,
+	        .early = &channel,
 	        .just_exec = job->just_exec,
 	        .status = job->status,
 	        .command = &command,
@@ -74,7 +74,6 @@ static int start(struct worker_state *w, const struct pool_job *job, const char 
 	        .done = on_run_done,
 	        .arg = w,
 	};
-	struct vchan *vchan;
 	int r;
 
 	if (vchan_config_from_env(&channel))
@@ -83,8 +82,6 @@ static int start(struct worker_state *w, const struct pool_job *job, const char 
 	channel.port = (int)job->port;
 	channel.read_min = channel.write_min = QREXEC_DATA_MAX;
 	config.trace_call = trace_call_id((uint32_t)channel.own, job->domain, job->port);
-	if (vchan_connect(&channel, &vchan))
-		return -1;
 	r = service_parse(line, false, &command);
 	if (r && !config.status)
 		config.status = r;
@@ -92,7 +89,7 @@ static int start(struct worker_state *w, const struct pool_job *job, const char 
 		config.start = user_start;
 		config.start_arg = &w->user;
 	}
-	r = run_start(w->loop, vchan, &config, &w->run);
+	r = run_start(w->loop, NULL, &config, &w->run);
 	service_command_fini(&command);
 	return r;
 }

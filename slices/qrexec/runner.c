@@ -67,16 +67,14 @@ static void on_done(void *arg, int status)
 	say_ends(r);
 }
 
-static int open_channel(uint32_t domain, uint32_t port, struct vchan **ret_vchan)
+static int fill_channel(uint32_t domain, uint32_t port, struct vchan_config *channel)
 {
-	struct vchan_config config = {0};
-
-	if (vchan_config_from_env(&config))
+	if (vchan_config_from_env(channel))
 		return -1;
-	config.peer = (int)domain;
-	config.port = (int)port;
-	config.read_min = config.write_min = RUNNER_RING;
-	return vchan_connect(&config, ret_vchan);
+	channel->peer = (int)domain;
+	channel->port = (int)port;
+	channel->read_min = channel->write_min = RUNNER_RING;
+	return 0;
 }
 
 /* A service that is not found or cannot run is the caller's to hear of: run_start() says so. */
@@ -84,11 +82,11 @@ static int start(struct runner *r, uint32_t domain, uint32_t port, const char *l
 {
 	static struct service_found found;
 	struct service_command command;
-	struct vchan *vchan = NULL;
+	struct vchan_config channel = {0};
 	struct run *run = NULL;
 	struct run_config config = {
 	        .dom0 = true,
-	        .early = true,
+	        .early = &channel,
 	        .command = &command,
 	        .found = &found,
 	        .open_ms = deadline_ms(LIMIT_RUNNER_CHANNEL_MS),
@@ -101,9 +99,9 @@ static int start(struct runner *r, uint32_t domain, uint32_t port, const char *l
 	config.status = service_parse(line, true, &command);
 	if (config.status == 0)
 		config.status = service_find(&command, NULL, NULL, &found);
-	e = open_channel(domain, port, &vchan);
+	e = fill_channel(domain, port, &channel);
 	if (e == 0)
-		e = run_start(r->loop, vchan, &config, &run);
+		e = run_start(r->loop, NULL, &config, &run);
 	if (e)
 		LOG_ERRNO("%s", line);
 	service_command_fini(&command);
