@@ -11,7 +11,6 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 #include "proto/limits.h"
-#include "slices/qrexec/qubesd_reply.h"
 
 /*
  * Makes the call that a policy answer allows, as the daemon's own child would: doc/protocol/policy.md,
@@ -20,6 +19,7 @@
  */
 
 #define EXIT_FAILED 1
+#define NAME_LEN    41U /* "uuid:" and 36 characters; protocol */
 #define DISPVM      "@dispvm:"
 #define DISPVM_LEN  (sizeof(DISPVM) - 1)
 
@@ -39,11 +39,35 @@ static char *ask_admin(const char *method, const char *dest, const char *payload
 	return reply;
 }
 
+static bool begins(const char *reply, size_t len, const char *with, size_t with_len)
+{
+	return len >= with_len && memcmp(reply, with, with_len) == 0;
+}
+
+/* It runs now, or ran before. */
+static bool has_started(const char *reply, size_t len)
+{
+	static const char runs_already[] = "2\0QubesVMNotHaltedError";
+
+	return begins(reply, len, "0", 2) ||
+	       begins(reply, len, runs_already, sizeof(runs_already) - 1);
+}
+
+/* "0" NUL "uuid:" and a UUID, to the byte. The rest goes into a command line. */
+static bool created_name(const char *reply, size_t len, char name[NAME_LEN + 1])
+{
+	if (len != 2 + NAME_LEN || !begins(reply, len, "0\0uuid:", 7) ||
+	    strspn(reply + 7, "0123456789abcdefABCDEF-") != NAME_LEN - 5)
+		return false;
+	memcpy(name, reply + 2, NAME_LEN + 1);
+	return true;
+}
+
 static int start_qube(const char *name)
 {
 	size_t len = 0;
 	char *reply = ask_admin("admin.vm.Start", name, "", &len);
-	bool good = reply && qubesd_has_started(reply, len);
+	bool good = reply && has_started(reply, len);
 
 	if (reply && !good)
 		LOG("%s cannot be started", name);
@@ -51,16 +75,16 @@ static int start_qube(const char *name)
 	return good ? 0 : -1;
 }
 
-static int make_disposable(const char *template, char name[QREXEC_TARGET_LEN])
+static int make_disposable(const char *template, char name[NAME_LEN + 1])
 {
 	size_t len = 0;
 	char *reply = ask_admin("admin.vm.CreateDisposable", template, "uuid", &len);
-	int r = reply ? qubesd_created_name(reply, len, true, name) : -1;
+	bool good = reply && created_name(reply, len, name);
 
-	if (reply && r)
+	if (reply && !good)
 		LOG("no disposable of %s can be made", template);
 	free(reply);
-	return r;
+	return good ? 0 : -1;
 }
 
 static void kill_qube(const char *name)
@@ -124,7 +148,7 @@ static void become_client(const struct policy_exec_caller *caller,
 int policy_exec_call(const struct policy_exec_caller *caller, const struct policy_answer *answer)
 {
 	bool disposable = strncmp(answer->target, DISPVM, DISPVM_LEN) == 0;
-	char name[QREXEC_TARGET_LEN];
+	char name[NAME_LEN + 1];
 
 	/* In a connection they are separated by commas. */
 	if (strchr(caller->ident, ',') || strchr(caller->name, ',')) {
