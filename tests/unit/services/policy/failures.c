@@ -6,108 +6,12 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "services/policy/decide.h"
-
-/* --- allocations that fail: the program is linked with --wrap for each of these ------------------ */
-
-static int fail_at;   /* which one fails; 0: none */
-static int n_allocs;  /* since fail_at was set */
-static bool fail_all; /* and all that follow */
-
-static bool fails(void)
-{
-	if (fail_at == 0)
-		return false;
-	n_allocs++;
-	if (n_allocs != fail_at && !(fail_all && n_allocs > fail_at))
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_reallocarray(void *p, size_t n, size_t size);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t n);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_reallocarray(void *p, size_t n, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t n);
-int __wrap_asprintf(char **out, const char *fmt, ...) PRINTF_LIKE(2, 3);
-int __wrap___asprintf_chk(char **out, int flag, const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_reallocarray(void *p, size_t n, size_t size)
-{
-	return fails() ? NULL : __real_reallocarray(p, n, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return fails() ? NULL : __real_strdup(text);
-}
-
-char *__wrap_strndup(const char *text, size_t n)
-{
-	return fails() ? NULL : __real_strndup(text, n);
-}
-
-static int print_into(char **out, const char *fmt, va_list args)
-{
-	return fails() ? -1 : vasprintf(out, fmt, args);
-}
-
-int __wrap_asprintf(char **out, const char *fmt, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = print_into(out, fmt, args);
-	va_end(args);
-	return n;
-}
-
-int __wrap___asprintf_chk(char **out, int flag, const char *fmt, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = print_into(out, fmt, args);
-	va_end(args);
-	return n;
-}
-
-static void fail_from(int at, bool all)
-{
-	n_allocs = 0;
-	fail_all = all;
-	fail_at = at;
-}
+#include "tests/unit/services/policy/alloc.h"
 
 /* --- a policy that uses everything ---------------------------------------------------------------- */
 
@@ -196,9 +100,9 @@ static void load_loop(bool all)
 	int failed = 0;
 
 	for (int at = 1; !policy; at++) {
-		fail_from(at, all);
+		alloc_fail_from(at, all);
 		policy = load(&fault);
-		fail_from(0, false);
+		alloc_fail_from(0, false);
 		if (policy)
 			break;
 		check_load_fault(&fault);
@@ -222,9 +126,9 @@ static void test_system_memory(void **state)
 	int at = 1;
 
 	for (; !system; at++) {
-		fail_from(at, false);
+		alloc_fail_from(at, false);
 		system = make_system();
-		fail_from(0, false);
+		alloc_fail_from(0, false);
 		assert_true(at < 1000);
 	}
 	assert_true(at > 5);
@@ -240,9 +144,9 @@ static void test_view_memory(void **state)
 	int at = 1;
 
 	for (; !view; at++) {
-		fail_from(at, false);
+		alloc_fail_from(at, false);
 		view = view_new(policy, system);
-		fail_from(0, false);
+		alloc_fail_from(0, false);
 		assert_true(at < 1000);
 	}
 	assert_true(at > 3);
@@ -267,11 +171,11 @@ static void test_decide_memory(void **state)
 		struct view *view = view_new(policy, system);
 
 		assert_non_null(view);
-		fail_from(at, false);
+		alloc_fail_from(at, false);
 		policy_decide(view, &question, &d);
-		fail_from(0, false);
+		alloc_fail_from(0, false);
 		if (d.kind == DECISION_ASK) {
-			assert_int_equal(at > n_allocs, true);
+			assert_int_equal(at > alloc_count(), true);
 		} else {
 			assert_int_equal(d.kind, DECISION_DENY);
 			assert_true(d.no_answer);
