@@ -38,6 +38,18 @@
 #define HELLO_LEN 16
 static const char hello_magic[8] = "skvchan1";
 
+/*
+ * A ring is at least as large as asked for. One for bulk is made larger: with 64 KiB, pieces of
+ * 64 KiB leave the two sides asleep in turn. Measured by bench/vchan_ring.c with 2 CPUs and other
+ * work on them, against the bare ring of the same size: 64 KiB 0.4 to 0.7 of it (4 to 7 GB/s),
+ * 256 KiB no better ratio, 512 KiB 0.7 to 1 (15 to 22 GB/s), 1 MiB the same. Pages that no byte has
+ * passed cost nothing. Two things that were measured and are not done: to publish a large piece in
+ * parts wakes the peer more often (8 KiB: half as fast), and to look again for some microseconds
+ * before sleeping is slower as soon as there is other work for the CPUs.
+ */
+#define BULK_FROM 65536U
+#define BULK_RING (512U << 10)
+
 /* Events taken in one step at most: 16 × 256 bytes; what is left wakes us again (H9). */
 #define DRAIN_BYTES 256
 #define DRAIN_TIMES 16
@@ -91,6 +103,11 @@ static int make_memfd(size_t len)
 	return fd_take(&memfd);
 }
 
+static size_t ring_for(size_t least)
+{
+	return least >= BULK_FROM ? MAX(least, (size_t)BULK_RING) : least;
+}
+
 static int prepare(struct vchan *vchan, const struct vchan_config *config)
 {
 	uint32_t left_order, right_order;
@@ -98,7 +115,8 @@ static int prepare(struct vchan *vchan, const struct vchan_config *config)
 	vchan->memfd.memfd = -1;
 	if (!vchan->is_server)
 		return 0;
-	if (ring_choose_orders(config->read_min, config->write_min, &left_order, &right_order))
+	if (ring_choose_orders(ring_for(config->read_min), ring_for(config->write_min), &left_order,
+	                       &right_order))
 		return -1;
 	vchan->memfd.memfd = make_memfd(ring_area(left_order, right_order));
 	if (vchan->memfd.memfd < 0 || map_area(vchan, vchan->memfd.memfd, left_order, right_order))

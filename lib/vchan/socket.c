@@ -345,6 +345,10 @@ static bool refuses(int fd)
 	return poll(&look, 1, 0) == 0;
 }
 
+/*
+ * Bulk is spliced: measured by bench/vchan_ring.c, pipe to pipe over a channel, 3.4 GB/s against 1.6
+ * with read(2) and write(2) in between, where one plain pipe gives 3.9; pipes of 1 MiB change nothing.
+ */
 static ssize_t to_fd(struct vchan *vchan, int fd, size_t len, bool *ret_blocked)
 {
 	ssize_t r;
