@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include <libvchan.h>
+#include "lib/vchan/public/libvchan.h"
 
 /*
  * Cases 1 to 21 of doc/protocol/vchan.md, section 6. S: server domain 1 for client domain 2, port
