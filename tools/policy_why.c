@@ -45,8 +45,14 @@ static void print_answer(const struct decision *d, const char *text)
 	if (d->kind == DECISION_DENY)
 		printf("refused when carried out: %s\n", refusal_name(d->reason));
 	printf("answer:\n");
-	for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n')
-		printf("  %.*s\n", (int)strcspn(p, "\n"), p);
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		printf("  ");
+		(void)fwrite(text, 1, len, stdout);
+		printf("\n");
+		text += len + (text[len] == '\n');
+	}
 }
 
 static void print_offers(const struct decision *d)

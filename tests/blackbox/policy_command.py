@@ -143,7 +143,7 @@ def _(t):
 @case("check warns of what is legal and surely not meant")
 def _(t):
     p = Policy(t, {
-        "10-a.policy": "a.B * wrok vault allow\n"          # 1 no such qube
+        "10-a.policy": "a.B * nobo vault allow\n"          # 1 no such qube
                        "a.B * work $anyvm allow\n"         # 2 a keyword of 4.0
                        "a.B * @anyvm vault deny\n"         # 3
                        "a.B +x work vault allow\n"         # 4 never reached
@@ -165,7 +165,7 @@ def _(t):
         (".40.policy",), ("20-b.policy.bak",), ("20-b.policy~",), ("30-C.POLICY",), ("50-e.policy",),
         ("60-f.policy",), ("70-g.policy",), ("README",), ("unread-bad", 2)])
     equal(out, "0 errors, 16 warnings\n")
-    for cure in ("there is no qube 'wrok'; correct the name", "write @anyvm",
+    for cure in ("there is no qube 'nobo'; correct the name", "write @anyvm",
                  "covered by %s:3" % p.path("10-a.policy"), "same call as %s:5" % p.path("10-a.policy"),
                  "hidden by", "does not end in .policy; rename", "this link leads nowhere; mend",
                  "it is a directory; use !include-dir", "broken in both formats"):
@@ -176,7 +176,7 @@ def _(t):
 
 @case("check without facts says nothing about qubes; a clean policy is clean")
 def _(t):
-    p = Policy(t, {"10-a.policy": "a.B * wrok vault allow\n"})
+    p = Policy(t, {"10-a.policy": "a.B * nobo vault allow\n"})
     equal(p.run("check", facts=False), ("0 errors, 0 warnings\n", ""))
     out, err = p.run("check", "--system-info=/nonexistent", facts=False, status=1)
     check("/nonexistent: No such file" in err, "facts that cannot be read are an error")
