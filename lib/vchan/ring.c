@@ -150,8 +150,7 @@ void ring_close(struct ring_pair *ring)
 static void break_off(struct ring_pair *ring, const char *why)
 {
 	ring->state = RING_CLOSED;
-	if (!ring->broken)
-		ring->broken = why;
+	ring->broken = why;
 }
 
 enum ring_state ring_update(struct ring_pair *ring)

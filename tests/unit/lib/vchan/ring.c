@@ -320,6 +320,7 @@ static void test_in_page_rings(void **state)
 	assert_memory_equal(p.memory + 2048, sent, 1024);
 	ring_close(&p.server.ring);
 	assert_int_equal(p.memory[21], 0);
+	assert_int_equal(ring_writable(&p.server.ring, 1), 0);
 	assert_int_equal(ring_read(&p.client.ring, got, 1024), 1024);
 	assert_int_equal(ring_read(&p.client.ring, got, 1024), -1);
 }
