@@ -129,7 +129,8 @@ static void send_hello(struct data_call *call)
 
 	if (call->hello_sent || (call->config.hello_after && !call->hello_received))
 		return;
-	if (!call->config.hello_after && vchan_state(call->vchan) == VCHAN_WAITING)
+	/* A caller is the server of the channel, which keeps what is written before its client comes. */
+	if (call->config.side == DATA_SERVICE && vchan_state(call->vchan) == VCHAN_WAITING)
 		return;
 	call->hello_sent = true;
 	qrexec_encode_hello(message, QREXEC_VERSION);
@@ -167,9 +168,21 @@ static void pump_steps(struct data_call *call)
 		pump_later(call);
 }
 
+/* What a service can be told before it is there: it finds this at its first look. */
+static void greet(struct data_call *call)
+{
+	if (call->config.side != DATA_CALLER || call->hello_sent)
+		return;
+	send_hello(call);
+	(void)data_send_step(call);
+	(void)data_flush(call);
+}
+
 static void pump(struct data_call *call)
 {
-	if (!call->ended && vchan_state(call->vchan) != VCHAN_WAITING)
+	if (!call->ended && vchan_state(call->vchan) == VCHAN_WAITING)
+		greet(call);
+	else if (!call->ended)
 		pump_steps(call);
 	if (call->ended) {
 		void (*done)(void *, int) = call->config.done;

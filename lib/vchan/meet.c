@@ -97,11 +97,41 @@ static int bind_temp(int sock, const char *path, char *temp, size_t temp_len)
 	return -1;
 }
 
+/*
+ * Where nothing is in the way the path is taken directly; a client that comes before listen() tries
+ * again. 1: something is in the way.
+ */
+static int listen_free(struct meet *meet)
+{
+	OWNED_FD int dir = -1;
+	struct sockaddr_un addr;
+	struct stat st;
+
+	if (fd_unix_address(meet->path, &addr, &dir))
+		return -1;
+	if (bind(meet->listener, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return errno == EADDRINUSE ? 1 : -1;
+	if (stat(meet->path, &st) < 0 || listen(meet->listener, 1) < 0 ||
+	    watch(meet, meet->listener) < 0) {
+		int saved = errno;
+
+		(void)unlink(meet->path);
+		errno = saved;
+		return -1;
+	}
+	meet->dev = st.st_dev;
+	meet->ino = st.st_ino;
+	return 0;
+}
+
 static int listen_at(struct meet *meet)
 {
 	char temp[PATH_MAX];
 	struct stat st;
+	int r = listen_free(meet);
 
+	if (r <= 0)
+		return r;
 	if (bind_temp(meet->listener, meet->path, temp, sizeof(temp)))
 		return -1;
 	if (listen(meet->listener, 1) < 0 || stat(temp, &st) < 0 || watch(meet, meet->listener) ||
@@ -170,10 +200,8 @@ static void close_listener(struct meet *meet)
 static int accept_one(struct meet *meet, int *ret_sock)
 {
 	*ret_sock = accept4(meet->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (*ret_sock >= 0) {
-		close_listener(meet);
+	if (*ret_sock >= 0)
 		return 0;
-	}
 	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 		return 0;
 	return -1;

@@ -10,11 +10,11 @@
  * How a server and its client find each other: a Unix socket at
  * <dir>/vchan.<server>.<client>.<port><suffix>.
  *
- * The server listens under a temporary name before it takes the real one, so no client can find a
- * socket that refuses it. One client is accepted; then the listener is closed and the path removed,
- * if it still is ours: a newer server's path is left alone. A client that comes too early does not
- * spin: it looks again after half the time that it has waited, and after MEET_WATCH_MS lets the
- * kernel watch the directory.
+ * A path that a former server left is replaced at once by a socket that listens already, so no client
+ * can be lost between them. One client is accepted; the listener is closed and the path removed by
+ * meet_free(), if it still is ours: a newer server's path is left alone. A client that comes too
+ * early does not spin: it looks again after half the time that it has waited, and after
+ * MEET_WATCH_MS lets the kernel watch the directory.
  *
  * Source: doc/protocol/vchan.md, 2.1, H16, V2, V5, V6.
  */
@@ -34,7 +34,8 @@ int meet_connect(const char *path, int epoll_fd, struct meet **ret_meet, int *re
 
 /**
  * meet_step() - the epoll descriptor was readable: accept, or try again
- * @ret_sock:  given; the connection (non-blocking), or -1 if there is none yet
+ * @ret_sock:  given; the connection (non-blocking), or -1 if there is none yet; meet_free() is due
+ *             once it is there
  * Errors: 0, or -1 with errno: there will never be one.
  */
 int meet_step(struct meet *meet, int *ret_sock) MUST_CHECK;

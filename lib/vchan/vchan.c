@@ -258,10 +258,11 @@ static void step_meet(struct vchan *vchan)
 		vchan_end(vchan, "rendezvous failed");
 		vchan->meet = meet_free(vchan->meet);
 	} else if (sock >= 0) {
-		vchan->meet = meet_free(vchan->meet);
 		vchan->sock = sock;
 		if (vchan->ops->attach(vchan, false))
 			vchan_end(vchan, "cannot set up the connection");
+		/* Last: the peer has work to do with what it was sent while the path is removed. */
+		vchan->meet = meet_free(vchan->meet);
 	}
 }
 
