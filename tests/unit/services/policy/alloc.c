@@ -71,7 +71,7 @@ char *__wrap_strndup(const char *text, size_t n)
 	return fails() ? NULL : __real_strndup(text, n);
 }
 
-static int print_into(char **out, const char *fmt, va_list args)
+static int PRINTF_LIKE(2, 0) print_into(char **out, const char *fmt, va_list args)
 {
 	return fails() ? -1 : vasprintf(out, fmt, args);
 }

@@ -209,8 +209,8 @@ static void test_format(void **state)
 {
 	static const char *const rules[] = {
 	        "a.B * work vault allow", "* * @anyvm @adminvm deny notify=no",
-	        "a.B + @tag:t @default ask target=@dispvm default_target=dom0 user=u notify=yes "
-	        "autostart=no",
+	        "a.B + @tag:t @default ask target=@dispvm user=u notify=yes autostart=no",
+	        "a.B + @tag:t @default ask default_target=dom0",
 	        "a.B +x uuid:1 @dispvm:@tag:t allow autostart=yes"};
 	struct policy_fault fault;
 
@@ -265,13 +265,13 @@ static void test_faults_named(void **state)
 
 static void test_system(void **state)
 {
-	static const char *const names[] = {
-	        "", "@x", "a:b", "*",
-	        "0123456789012345678901234567890123456789012345678901234567890123"};
+	static char too_long[SYSTEM_TEXT_MAX + 2];
+	const char *const names[] = {"", "@x", "a:b", "*", too_long};
 	static const char *tags[SYSTEM_TAGS_MAX + 1];
 	struct system *system = system_new();
 	struct system_qube qube = {.name = "ok", .uuid = "1"};
 
+	memset(too_long, 'x', sizeof(too_long) - 1);
 	assert_non_null(system);
 	assert_int_equal(system_add(system, &qube), 0);
 	assert_int_equal(system_add(system, &qube), -1);

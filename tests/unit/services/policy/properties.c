@@ -14,10 +14,11 @@
 
 #define PICK(list, seed) (list)[next_random(seed) % ARRAY_LEN(list)]
 #define Z                SYSTEM_ZERO_UUID
+#define ZERO             ("uuid:" SYSTEM_ZERO_UUID)
 
 static const char *const sources[] = {"*",           "@anyvm", "@adminvm", "dom0",
                                       "work",        "uuid:2", "@tag:w",   "@type:AppVM",
-                                      "@dispvm:dvm", "gone",   "uuid:" Z};
+                                      "@dispvm:dvm", "gone",   ZERO};
 static const char *const targets[] = {"*",
                                       "@anyvm",
                                       "@adminvm",
@@ -25,7 +26,7 @@ static const char *const targets[] = {"*",
                                       "@dispvm",
                                       "vault",
                                       "uuid:2",
-                                      "uuid:" Z,
+                                      ZERO,
                                       "@tag:w",
                                       "@tag:d",
                                       "@type:AdminVM",
@@ -39,11 +40,11 @@ static const char *const targets[] = {"*",
                                       "far"};
 static const char *const redirects[] = {"vault",       "dom0",         "@adminvm",     "@dispvm",
                                         "@dispvm:dvm", "@dispvm:gone", "uuid:2",       "far",
-                                        "work",        "uuid:" Z,      "@dispvm:work", "gone"};
+                                        "work",        ZERO,           "@dispvm:work", "gone"};
 static const char *const services[] = {"a.B *", "a.B +x", "a.B +", "c.D *", "* *"};
 static const char *const asked[] = {"",       "@default",    "@dispvm",     "@adminvm",     "dom0",
                                     "vault",  "uuid:2",      "@dispvm:dvm", "@dispvm:gone", "far",
-                                    "work",   "nobody",      "uuid:" Z,     "@anyvm",       "far2",
+                                    "work",   "nobody",      ZERO,          "@anyvm",       "far2",
                                     "uuid:1", "@dispvm:work"};
 static const char *const callers[] = {"work", "vault", "dom0", "far", "dvm", "nobody"};
 static const char *const asked_services[] = {"a.B", "a.B+x", "a.B+y", "c.D", "z"};
