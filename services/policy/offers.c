@@ -424,7 +424,7 @@ int offers_find(struct view *view, struct decision *decision)
 		view->cache_members -= slot->offers ? slot->offers->n : 0;
 		(void)offers_unref(slot->offers);
 		*slot = wanted;
-		view->cache_members += slot->offers ? slot->offers->n : 0;
+		view->cache_members += wanted.offers ? wanted.offers->n : 0;
 	}
 	decision->ignored_default = slot->ignored_default;
 	decision->offers = slot->offers;
