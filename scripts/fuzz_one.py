@@ -3,7 +3,7 @@
 """fuzz_one.py PROGRAM CORPUS: one fuzz target for the test run, as TAP.
 
 First each seed, then a fixed number of random inputs from a fixed seed, so that a run can be
-repeated. FUZZ_RUNS sets the number. New inputs go to a temporary directory; what crashed is kept
+repeated. FUZZ_RUNS sets the number, FUZZ_SECONDS how long they may take at most. New inputs go to a temporary directory; what crashed is kept
 beside the program and named.
 """
 import os
@@ -15,6 +15,7 @@ import tempfile
 def main():
     program, corpus = sys.argv[1:3]
     runs = os.environ.get("FUZZ_RUNS", "20000")
+    seconds = os.environ.get("FUZZ_SECONDS", "30")
     env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1")
     print("1..2")
     seeds = len(os.listdir(corpus)) if os.path.isdir(corpus) else 0
@@ -27,7 +28,7 @@ def main():
         failed = False
         for number, (name, args) in enumerate((
                 ("all %d seeds" % seeds, ["-runs=0", corpus]),
-                ("%s random inputs" % runs, ["-runs=" + runs, "-max_total_time=30", new, corpus])), 1):
+                ("%s random inputs" % runs, ["-runs=" + runs, "-max_total_time=" + seconds, new, corpus])), 1):
             r = subprocess.run(common + args, env=env, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             text = r.stdout.decode("utf-8", "replace").splitlines()

@@ -35,13 +35,19 @@ TIERS = {
     "faults": [("san", True)],
     "fuzz": [("fuzz", True)],
     "repro": [("release", False)],
+    "coverage": [("cov", True)],
 }
-ON_DEMAND = {"repro"}
+ON_DEMAND = {"repro", "coverage"}
+MEASURED = ("unit", "faults", "vectors", "blackbox")  # what "coverage" runs
 TREES = ["release", "san", "clang", "fuzz", "attack"]
+# LONG=1: the counts of a long run, for the tests that repeat something; each may be set by itself.
+LONG = {"SKERRY_SOAK": "100000", "SKERRY_CALLS": "100000", "SKERRY_BULK_MIB": "8192", "FUZZ_RUNS": "20000000",
+        "FUZZ_SECONDS": "600"}
 OK_LINE = re.compile(r"^(not )?ok\b(?:\s+(\d+))?(?:\s*-?\s*(.*))?$")
 MUST_RUN = os.environ.get("MUST_RUN", "") not in ("", "0")
 JOBS = int(os.environ.get("JOBS", "2"))
-PATIENCE = 4  # a loaded machine may take this many times the stated limit
+IS_LONG = os.environ.get("LONG", "") not in ("", "0")
+PATIENCE = 60 if IS_LONG else 4  # a loaded machine may take this many times the stated limit
 
 lock = threading.Lock()
 totals = {"passed": 0, "failed": 0, "skipped": 0}
@@ -132,7 +138,8 @@ class Ground:
         return cmd
 
     def environment(self, extra):
-        env = dict(os.environ, TMPDIR=self.tmp, PYTHONDONTWRITEBYTECODE="1")
+        env = dict(LONG if IS_LONG else {})
+        env.update(os.environ, TMPDIR=self.tmp, PYTHONDONTWRITEBYTECODE="1")
         env.update((k, v.replace(TOP, self.top)) for k, v in extra.items())
         if self.drop:
             # A path of root's own programs is of no use to nobody.
@@ -223,10 +230,35 @@ def run_suite(tree, tier, ordinary, text, top):
     return len(tests)
 
 
+def measure(usable, text, top):
+    """Runs what MEASURED names in the counting tree, then says what was run of each folder."""
+    if "cov" not in usable:
+        return 0
+    tree = os.path.join(TOP, "build", "cov")
+    for folder, _, names in os.walk(tree):
+        os.chmod(folder, 0o777)  # the programs write their counts there, as nobody as well
+        for name in names:
+            if name.endswith(".gcda"):
+                os.unlink(os.path.join(folder, name))
+    # The counts go to the path that was compiled in; where nobody cannot reach that, root runs the tests.
+    for suite in MEASURED:
+        run_suite("cov", suite, top == TOP, text, top)
+    ground = Ground(False, TOP)
+    test = {"cmd": [sys.executable, os.path.join(TOP, "scripts", "coverage.py"), tree], "workdir": TOP, "env": {},
+            "timeout": 300, "protocol": "tap"}
+    result, out, err = run_program(test, ground)
+    ground.close()
+    say(*[line[2:] for line in out.splitlines() if line.startswith("# ")])
+    account("coverage/floors", result, out, err)
+    return 1
+
+
 def run_tier(tier, usable, text, top):
     """All tests of a tier, and a line that counts them. None at all is a failure."""
     began, before = time.monotonic(), dict(totals)
     found = 0 if TIERS[tier] else 1  # what "build" has to say, build() said
+    if tier == "coverage":
+        found += measure(usable, text, top)
     for tree, ordinary in TIERS[tier]:
         if tree in usable and (ordinary or os.geteuid() == 0 or tier != "confine"):
             found += run_suite(tree, tier, ordinary, text, top)

@@ -8,6 +8,7 @@
 #   clang    as release, by the other compiler
 #   fuzz     libFuzzer targets                                   (clang)
 #   attack   release with attacker code inside; for the confinement tests
+#   cov      counting which lines and branches were run          (gcc)
 set -eu
 cd "$(dirname "$0")/.."
 top=$PWD
@@ -64,6 +65,7 @@ configure() {
 	clang) CC=clang meson setup "build/$1" ;;
 	fuzz) CC=clang meson setup "build/$1" -Dfuzz=true -Db_lundef=false ;;
 	attack) CC=gcc meson setup "build/$1" -Dattack=true ;;
+	cov) CC=gcc meson setup "build/$1" -Db_coverage=true -Doptimization=0 ;;
 	*) say "no tree is called $1"; return 2 ;;
 	esac
 }
@@ -84,6 +86,9 @@ build() {
 case "${SKERRY_SETUP:-} $*" in
 *test*) install_packages $build_packages $test_packages && install_clang_runtime ;;
 *) install_packages $build_packages ;;
+esac
+case " $* " in
+*" cov "*) install_packages gcovr ;;
 esac
 status=0
 for tree in "$@"; do

@@ -32,11 +32,16 @@ static const struct skerry_command *command_find(const char *name)
 	return NULL;
 }
 
-int skerry_usage(const char *name)
+static void usage_print(FILE *out, const char *name)
 {
 	const struct skerry_command *command = command_find(name);
 
-	fprintf(stderr, "usage: skerry %s %s\n", name, command ? command->args : "");
+	fprintf(out, "usage: skerry %s %s\n", name, command ? command->args : "");
+}
+
+int skerry_usage(const char *name)
+{
+	usage_print(stderr, name);
 	return SKERRY_USAGE;
 }
 
@@ -109,6 +114,11 @@ int main(int argc, char **argv)
 	if (!command) {
 		fprintf(stderr, "skerry: no command '%s'; 'skerry --help' lists them\n", argv[1]);
 		return SKERRY_USAGE;
+	}
+	/* Commands that have commands of their own have more to say. */
+	if (argc == 3 && strcmp(argv[2], "--help") == 0 && command->fn != skerry_policy) {
+		usage_print(stdout, argv[1]);
+		return SKERRY_DONE;
 	}
 	return command->fn(argc - 1, argv + 1, &options);
 }

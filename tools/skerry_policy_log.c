@@ -143,9 +143,11 @@ int skerry_policy_log(int argc, char **argv, const struct skerry_options *option
 		} else if (argv[i][0] != '-' && !path) {
 			path = argv[i];
 		} else {
-			(void)fprintf(stderr,
-			              "usage: skerry policy log [--verify] [--head=HASH] [FILE]\n");
-			return strcmp(argv[i], "--help") == 0 ? SKERRY_DONE : SKERRY_USAGE;
+			bool help = strcmp(argv[i], "--help") == 0;
+
+			(void)fputs("usage: skerry policy log [--verify] [--head=HASH] [FILE]\n",
+			            help ? stdout : stderr);
+			return help ? SKERRY_DONE : SKERRY_USAGE;
 		}
 	}
 	if (!path) {

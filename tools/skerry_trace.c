@@ -301,10 +301,13 @@ static int trace_once(const struct trace_wish *wish, const struct skerry_options
 int skerry_trace(int argc, char **argv, const struct skerry_options *options)
 {
 	static const struct option longs[] = {
-	        {"call", required_argument, NULL, 'c'}, {"service", required_argument, NULL, 's'},
-	        {"summary", no_argument, NULL, 'S'},    {"follow", no_argument, NULL, 'f'},
-	        {"last", no_argument, NULL, 'l'},       {"dir", required_argument, NULL, 'd'},
-	        {"help", no_argument, NULL, 'h'},       {0},
+	        {"call", required_argument, NULL, 'c'},
+	        {"service", required_argument, NULL, 's'},
+	        {"summary", no_argument, NULL, 'S'},
+	        {"follow", no_argument, NULL, 'f'},
+	        {"last", no_argument, NULL, 'l'},
+	        {"dir", required_argument, NULL, 'd'},
+	        {0},
 	};
 	struct trace_wish wish = {0};
 	char *end;
@@ -325,9 +328,6 @@ int skerry_trace(int argc, char **argv, const struct skerry_options *options)
 			wish.summary = true;
 		} else if (c == 'f') {
 			wish.follow = true;
-		} else if (c == 'h') {
-			(void)skerry_usage("trace");
-			return SKERRY_DONE;
 		} else if (c != 'l') {
 			return skerry_usage("trace");
 		}

@@ -60,5 +60,19 @@ def _(t):
     equal(complete(t, "qrexec-client", "--socket-dir", "=", t.path("other"), "-d", "e"), ["else"])
 
 
+@case("completion: skerry offers the commands and options that it has", needs_bash())
+def _(t):
+    t.env["PATH"] = os.path.dirname(program("skerry")) + ":" + t.env["PATH"]
+    for command in complete(t, "skerry", "")[:3]:
+        helped = t.start("skerry", command, "--help")
+        equal(helped.wait(), 0, command)
+    equal(complete(t, "skerry", "tr"), ["trace"])
+    equal(complete(t, "skerry", "--json", "policy", "wh"), ["why"])
+    equal(complete(t, "skerry", "policy", "graph", "--inc"), ["--include-ask"])
+    equal(complete(t, "skerry", "--root", "=", t.dir, "pol"), ["policy"])
+    path = t.file("expected.txt")
+    equal(complete(t, "skerry", "policy", "test", path[:-4]), [path])
+
+
 if __name__ == "__main__":
     main()
