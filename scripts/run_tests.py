@@ -203,6 +203,7 @@ def tests_of(tree, tier, text):
     for test in json.loads(data):
         suites = [s.split(":")[-1] for s in test["suite"]]
         if tier in suites and text in test["name"]:
+            test["root"] = "root" in suites
             test["workdir"] = test["workdir"] or os.path.join(TOP, "build", tree)
             yield test
 
@@ -211,11 +212,11 @@ def run_suite(tree, tier, ordinary, text, top):
     tests = list(tests_of(tree, tier, text))
     if not tests:
         return 0
-    ground = Ground(ordinary, top)
+    ground, root_ground = Ground(ordinary, top), Ground(False, top)
     as_whom = " as nobody" if ground.drop and tier == "confine" else ""
 
     def one(test):
-        result, out, err = run_program(test, ground)
+        result, out, err = run_program(test, root_ground if test["root"] else ground)
         account("%s/%s %s%s" % (tier, test["name"], tree, as_whom), result, out, err)
 
     try:
@@ -227,6 +228,7 @@ def run_suite(tree, tier, ordinary, text, top):
                     f.result()
     finally:
         ground.close()
+        root_ground.close()
     return len(tests)
 
 

@@ -143,7 +143,13 @@ class Tour:
         """What ./run stop needs: the folder, and each process with the moment of its start."""
         pids = {str(p.pid): start_time(p.pid) for p in self.system.started}
         pids[str(os.getpid())] = start_time(os.getpid())
-        with open(STATE, "w", encoding="ascii") as file:
+        try:
+            drop_state()
+            fd = os.open(STATE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            show(f"./run stop will not find this system: {error}")
+            return
+        with os.fdopen(fd, "w", encoding="ascii") as file:
             json.dump({"root": self.root, "pids": pids}, file)
 
     def in_qube(self, qube, command, stdin=b""):
@@ -287,8 +293,25 @@ class Tour:
         left = [p.pid for p in self.system.started if p.poll() is None]
         verdict(not left, "everything is stopped; nothing is left")
         shutil.rmtree(self.root, ignore_errors=True)
-        if os.path.exists(STATE):
-            os.unlink(STATE)
+        drop_state()
+
+
+def read_state():
+    """What write_state() wrote; None if there is nothing, or if somebody else put it there."""
+    try:
+        fd = os.open(STATE, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with os.fdopen(fd, encoding="ascii") as file:
+        if os.fstat(fd).st_uid != os.getuid():
+            print(f"{STATE} is not yours: not used")
+            return None
+        return json.load(file)
+
+
+def drop_state():
+    if os.path.lexists(STATE) and os.lstat(STATE).st_uid == os.getuid():
+        os.unlink(STATE)
 
 
 def start_time(pid):
@@ -301,11 +324,10 @@ def start_time(pid):
 
 
 def stop_other():
-    if not os.path.exists(STATE):
+    state = read_state()
+    if state is None:
         print("nothing runs")
         return 0
-    with open(STATE, encoding="ascii") as file:
-        state = json.load(file)
     alive = [int(pid) for pid, began in state["pids"].items() if start_time(int(pid)) == began]
     for pid in alive:
         try:
@@ -321,8 +343,7 @@ def stop_other():
             os.kill(int(pid), signal.SIGKILL)
     if state["root"].startswith("/tmp/skerry-"):
         shutil.rmtree(state["root"], ignore_errors=True)
-    if os.path.exists(STATE):
-        os.unlink(STATE)
+    drop_state()
     print(f"stopped {len(alive)} processes")
     return 0
 
@@ -334,7 +355,8 @@ def main():
     options = parser.parse_args()
     if options.stop:
         return stop_other()
-    stop_other() if os.path.exists(STATE) else None
+    if os.path.lexists(STATE):
+        stop_other()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tour = Tour(options.build)
     try:

@@ -16,7 +16,6 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
-#include "services/policy/store.h"
 #include "tools/skerry_policy_log.h"
 
 #define ADMIN_SOCKET "/run/qubesd.internal.sock"
@@ -60,7 +59,7 @@ static int ask_facts(char **ret_data, size_t *ret_len)
 		return -1;
 	fd = fd_connect_unix(path, SOCK_STREAM);
 	if (fd < 0 || fd_write_all(fd, question, sizeof(question)) || shutdown(fd, SHUT_WR) < 0 ||
-	    store_read_stream(fd, FACTS_MAX, ret_data, ret_len))
+	    fd_read_to_end(fd, 4096, FACTS_MAX, ret_data, ret_len))
 		return -1;
 	if (*ret_len < 2 || memcmp(*ret_data, "0", 2) != 0) {
 		free(*ret_data);
@@ -81,7 +80,7 @@ int tool_load_system(struct policy_tool *tool, bool quiet)
 	if (tool->system_info) {
 		OWNED_FD int fd = open(tool->system_info, O_RDONLY | O_CLOEXEC);
 
-		r = fd < 0 ? -1 : store_read_stream(fd, FACTS_MAX, &data, &len);
+		r = fd < 0 ? -1 : fd_read_to_end(fd, 4096, FACTS_MAX, &data, &len);
 	} else {
 		r = ask_facts(&data, &len);
 	}

@@ -7,7 +7,6 @@
 
 #include "lib/base/fd.h"
 #include "services/policy/parse.h"
-#include "services/policy/store.h"
 #include "tools/policy.h"
 
 /* Each line of a file alone; includes are not followed. */
@@ -60,7 +59,7 @@ int lint_file(const char *path, bool service, lint_fn *report, void *ctx)
 	size_t len;
 	int n = 1;
 
-	if (fd < 0 || store_read_stream(fd, POLICY_FILE_MAX, &data, &len))
+	if (fd < 0 || fd_read_to_end(fd, 4096, POLICY_FILE_MAX, &data, &len))
 		return -1;
 	if (text_utf8(data, len)) {
 		n = lint_text(data, len, path, service, report, ctx);

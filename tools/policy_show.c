@@ -10,7 +10,6 @@
 #include <wchar.h>
 
 #include "lib/base/fd.h"
-#include "services/policy/store.h"
 #include "services/policy/text.h"
 #include "tools/policy.h"
 
@@ -103,7 +102,7 @@ static bool find_line(const struct policy_fault *fault, struct slice *ret_line)
 
 		free(shown.data);
 		shown.data = NULL;
-		if (fd < 0 || store_read_stream(fd, POLICY_FILE_MAX, &shown.data, &shown.len))
+		if (fd < 0 || fd_read_to_end(fd, 4096, POLICY_FILE_MAX, &shown.data, &shown.len))
 			return false;
 		memcpy(shown.path, fault->file, strlen(fault->file) + 1);
 	}

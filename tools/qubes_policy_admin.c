@@ -138,7 +138,7 @@ static int open_file(struct call *call)
 		errno = EISDIR;
 		return strstr(call->service, ".Replace") ? internal(call, call->path) : DONE;
 	}
-	if (store_read_stream(fd, POLICY_FILE_MAX, &call->old, &call->old_len))
+	if (fd_read_to_end(fd, 4096, POLICY_FILE_MAX, &call->old, &call->old_len))
 		return internal(call, call->path);
 	return DONE;
 }
@@ -466,7 +466,7 @@ int main(int argc, char **argv)
 		return printf("qubes-policy-admin %s\n", SKERRY_VERSION) < 0;
 	service = strdup(full ? full : "");
 	if (!service || sodium_init() < 0 ||
-	    store_read_stream(STDIN_FILENO, POLICY_FILE_MAX, &call.payload, &call.payload_len)) {
+	    fd_read_to_end(STDIN_FILENO, 4096, POLICY_FILE_MAX, &call.payload, &call.payload_len)) {
 		fprintf(stderr, "the call could not be read\n");
 		free(service);
 		return INTERNAL;

@@ -64,7 +64,7 @@ static int append_line(const char *dir, const char *line)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno != ENOENT)
 		return -1;
-	if (fd >= 0 && store_read_stream(fd, POLICY_FILE_MAX / 2, &old, &len))
+	if (fd >= 0 && fd_read_to_end(fd, 4096, POLICY_FILE_MAX / 2, &old, &len))
 		return -1;
 	n = asprintf(&all, "%s%s%s", old ? old : "",
 	             old && len > 0 && old[len - 1] != '\n' ? "\n" : "", line);
@@ -124,7 +124,7 @@ int main(int argc, char **argv)
 	if (!only(service, LETTERS) || strlen(service) > 255 || !qube_ok(backend) ||
 	    !qube_ok(frontend))
 		return 1;
-	if (store_read_stream(STDIN_FILENO, VALUE_MAX, &value, &len))
+	if (fd_read_to_end(STDIN_FILENO, 4096, VALUE_MAX, &value, &len))
 		return 1;
 	r = strlen(value) == len && only(value, LETTERS)
 	            ? add_rule(service, value, frontend, backend)

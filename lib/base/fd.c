@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -179,6 +180,44 @@ int fd_read_all(int fd, void *data, size_t len)
 		}
 	}
 	return 0;
+}
+
+int fd_read_to_end(int fd, size_t expected, size_t max, char **ret_data, size_t *ret_len)
+{
+	size_t room = expected + 2; /* the end is seen without growing, and the NUL */
+	size_t len = 0;
+	char *data = malloc(room);
+
+	while (data) {
+		ssize_t r;
+
+		if (len + 1 >= room) {
+			char *bigger = realloc(data, room * 2);
+
+			if (!bigger)
+				break;
+			data = bigger;
+			room *= 2;
+		}
+		r = read(fd, data + len, room - len - 1);
+		if (r == 0) {
+			data[len] = '\0';
+			*ret_data = data;
+			*ret_len = len;
+			return 0;
+		}
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			break;
+		len += (size_t)r;
+		if (len > max) {
+			errno = EFBIG;
+			break;
+		}
+	}
+	free(data);
+	return -1;
 }
 
 int fd_unix_address(const char *path, struct sockaddr_un *addr, int *ret_dir)

@@ -63,6 +63,16 @@ int fd_write_all(int fd, const void *data, size_t len) MUST_CHECK;
 int fd_read_all(int fd, void *data, size_t len) MUST_CHECK;
 
 /**
+ * fd_read_to_end() - everything up to the end of what a descriptor gives
+ * @expected:  bytes that are likely to come; more are taken as well
+ * @max:       no more than that
+ * @ret_data:  given, to be freed; a NUL stands behind the last byte
+ * Errors: 0, or -1 with errno (EFBIG: more than @max).
+ */
+int fd_read_to_end(int fd, size_t expected, size_t max, char **ret_data, size_t *ret_len)
+        MUST_CHECK;
+
+/**
  * fd_connect_unix() / fd_listen_unix() - a Unix socket at a path of any length up to PATH_MAX
  * @type:  SOCK_STREAM or SOCK_SEQPACKET, with SOCK_NONBLOCK if wanted; SOCK_CLOEXEC is added
  *

@@ -209,43 +209,6 @@ static int disk_list(void *ctx, const char *path, char **ret_names)
 	return 0;
 }
 
-static int read_all(int fd, size_t guess, char **ret_data, size_t *ret_len)
-{
-	size_t room = guess + 1;
-	size_t len = 0;
-	char *data = malloc(room);
-
-	while (data) {
-		ssize_t r;
-
-		if (len == room) {
-			char *bigger = realloc(data, room * 2);
-
-			if (!bigger)
-				break;
-			data = bigger;
-			room *= 2;
-		}
-		r = read(fd, data + len, room - len);
-		if (r == 0) {
-			*ret_data = data;
-			*ret_len = len;
-			return 0;
-		}
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			break;
-		len += (size_t)r;
-		if (len > POLICY_FILE_MAX) {
-			errno = EFBIG;
-			break;
-		}
-	}
-	free(data);
-	return -1;
-}
-
 static int disk_read(void *ctx, const char *path, char **ret_data, size_t *ret_len)
 {
 	struct policy_disk *disk = ctx;
@@ -275,7 +238,7 @@ static int disk_read(void *ctx, const char *path, char **ret_data, size_t *ret_l
 		errno = S_ISREG(st.st_mode) ? EFBIG : EINVAL;
 		return -1;
 	}
-	return read_all(fd, (size_t)st.st_size, ret_data, ret_len);
+	return fd_read_to_end(fd, (size_t)st.st_size, POLICY_FILE_MAX, ret_data, ret_len);
 }
 
 struct policy_files policy_files_disk(struct policy_disk *disk)

@@ -25,7 +25,4 @@ int store_replace(const char *dir, const char *name, const void *data, size_t le
 /** store_remove() - unlink, on disk when it returns; 0, or -1 with errno */
 int store_remove(const char *dir, const char *name) MUST_CHECK;
 
-/** store_read_stream() - all bytes of a descriptor (given, a NUL behind); EFBIG beyond max */
-int store_read_stream(int fd, size_t max, char **ret_data, size_t *ret_len) MUST_CHECK;
-
 #endif

@@ -284,6 +284,40 @@ static void test_unix_paths_of_any_length(void **state)
 	assert_int_equal(nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+static void test_read_to_end(void **state)
+{
+	const size_t expected[] = {0, 1, 4999, 5000, 5001, 20000};
+	char bytes[5000];
+	int before = next_free();
+
+	(void)state;
+	memset(bytes, 'x', sizeof(bytes));
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+		for (size_t max = 4999; max <= 5001; max++) {
+			int ends[2];
+			char *data = NULL;
+			size_t len = 0;
+			int r;
+
+			assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+			assert_int_equal(fd_write_all(ends[1], bytes, sizeof(bytes)), 0);
+			(void)fd_close(ends[1]);
+			r = fd_read_to_end(ends[0], expected[i], max, &data, &len);
+			(void)fd_close(ends[0]);
+			assert_int_equal(r, max < sizeof(bytes) ? -1 : 0);
+			if (r < 0) {
+				assert_int_equal(errno, EFBIG);
+				continue;
+			}
+			assert_int_equal(len, sizeof(bytes));
+			assert_memory_equal(data, bytes, len);
+			assert_int_equal(data[len], '\0');
+			free(data);
+		}
+	}
+	assert_int_equal(next_free(), before);
+}
+
 static void test_unix_path_errors(void **state)
 {
 	char path[PATH_MAX];
@@ -343,6 +377,7 @@ int main(void)
 	        cmocka_unit_test(test_write_all_and_read_all_move_everything),
 	        cmocka_unit_test(test_unix_paths_of_any_length),
 	        cmocka_unit_test(test_unix_path_errors),
+	        cmocka_unit_test(test_read_to_end),
 	        cmocka_unit_test(test_close_from_keeps_what_is_listed),
 	};
 
