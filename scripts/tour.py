@@ -231,15 +231,18 @@ class Tour:
             verdict(result.returncode in (0, 126), "allowed: it was opened" if result.returncode == 0
                     else "refused, as you said")
             return
+        show("dom0$ skerry ask --answer allow:untrusted")
         self.start_asker("--answer", "allow:untrusted")
         result = self.in_qube("work", command)
         self.stop_asker()
         show((result.stdout + result.stderr).decode(errors="backslashreplace"))
         verdict(result.returncode == 0 and b"untrusted opened" in result.stdout,
                 "answered allow:untrusted: it was opened there")
+        show("dom0$ skerry ask --answer deny")
         self.start_asker("--answer", "deny")
         result = self.in_qube("work", command)
         self.stop_asker()
+        show(result.stderr.decode(errors="backslashreplace"))
         verdict(result.returncode == 126, "answered deny: refused, exit status 126")
 
     def trace(self):
@@ -264,7 +267,12 @@ class Tour:
         lines = [f"export {key}={shlex.quote(value)}" for key, value in self.system.env().items()
                  if key not in ("PATH", "LANG", "USER", "SKERRY_TRACE")]
         lines += [f"export FACTS={shlex.quote(self.system.facts)}", f"export PATH={shlex.quote(bins)}:$PATH",
-                  f"in_qube() {{ local q=$1; shift; qrexec-client -d \"$q\" \"{self.user}:$*\"; }}",
+                  # What is typed next is for the shell, not for the call.
+                  "in_qube() { if [ -t 0 ]; then in_qube \"$@\" </dev/null; return; fi",
+                  f"local q=$1; shift; qrexec-client -d \"$q\" \"{self.user}:$*\"; }}",
+                  # Tab offers the commands, the options and the qubes.
+                  "for f in skerry qrexec-client; do . "
+                  f"{shlex.quote(os.path.join(SOURCE, 'tools/completion'))}/$f 2>/dev/null; done",
                   "PS1='dom0 (skerry)$ '"]
         with open(path, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")

@@ -162,8 +162,8 @@ static void note(const struct ask_request *r)
 		                                         : "Failed",
 		               service, argument, source, target);
 	else
-		(void)snprintf(line, sizeof(line), "Asked: %s%s from %s, %zu targets", service,
-		               argument, source, r->n_targets);
+		(void)snprintf(line, sizeof(line), "Asked: %s%s from %s, %zu target%s", service,
+		               argument, source, r->n_targets, r->n_targets == 1 ? "" : "s");
 	if (terminal) {
 		ask_screen_line(&screen, line);
 	} else {
