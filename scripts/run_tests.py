@@ -8,6 +8,7 @@ results do not explain, dies, or runs out of time counts as failed, whatever els
 Started by root, the tiers that stand for an ordinary user's programs run as nobody, in a private
 folder, and confinement is tested both ways.
 """
+import atexit
 import concurrent.futures
 import json
 import os
@@ -261,6 +262,9 @@ def run_tier(tier, usable, text, top):
     found = 0 if TIERS[tier] else 1  # what "build" has to say, build() said
     if tier == "coverage":
         found += measure(usable, text, top)
+    # What looks at the sources and the build looks at the real ones.
+    if not any(ordinary for _, ordinary in TIERS[tier]):
+        top = TOP
     for tree, ordinary in TIERS[tier]:
         if tree in usable and (ordinary or os.geteuid() == 0 or tier != "confine"):
             found += run_suite(tree, tier, ordinary, text, top)
@@ -295,16 +299,40 @@ def nobody_can_reach(path):
 
 
 def reachable_top():
-    """The tree at a path that an ordinary user can reach: itself, or a private mount of it."""
-    if os.geteuid() != 0 or nobody_can_reach(os.path.join(TOP, "scripts", "run_tests.py")):
+    """The tree at a path that an ordinary user can reach: itself, or a private mount of it; None: neither."""
+    program = os.path.join(TOP, "scripts", "run_tests.py")
+    if os.geteuid() != 0 or nobody_can_reach(program):
         return TOP
+    if not os.stat(program).st_mode & 0o004:
+        return None  # no mount helps: the files themselves are root's alone
+    space = ["unshare", "-m", "--propagation", "private"]
     if os.environ.get("SKERRY_TEST_SPACE") != "1":
+        if subprocess.run(space + ["true"], stderr=subprocess.DEVNULL).returncode:
+            return None
         os.environ["SKERRY_TEST_SPACE"] = "1"
-        os.execvp("unshare", ["unshare", "-m", "--propagation", "private", sys.executable] + sys.argv)
+        os.execvp("unshare", space + [sys.executable] + sys.argv)
     place = tempfile.mkdtemp(prefix="skerry-tree-", dir="/tmp")
+    atexit.register(remove_place, place, True)
     os.chmod(place, 0o755)
     subprocess.run(["mount", "--bind", TOP, place], check=True)
     return place
+
+
+def copied_top():
+    """Where nothing may be mounted: a copy, without what only the build needs."""
+    place = tempfile.mkdtemp(prefix="skerry-tree-", dir="/tmp")
+    atexit.register(remove_place, place, False)
+    shutil.copytree(TOP, place, symlinks=True, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("*.o", "*.a", ".git", "ccache", "meson-private"))
+    subprocess.run(["chmod", "-R", "a+rX", place], check=True)
+    return place
+
+
+def remove_place(place, mounted):
+    if mounted and subprocess.run(["umount", "-l", place]).returncode == 0:
+        os.rmdir(place)
+    elif not mounted:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def vectors(kind, paths):
@@ -361,6 +389,7 @@ def main():
     needed = {tree for tier in tiers for tree, _ in TIERS[tier]}
     top = reachable_top()
     usable = build(TREES if "build" in tiers else [t for t in TREES if t in needed], "build" in tiers)
+    top = top or copied_top()
     for tier in tiers:
         run_tier(tier, usable, text, top)
     finish()
