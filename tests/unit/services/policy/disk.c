@@ -243,7 +243,7 @@ static void read_name(const char *name, const char *text)
 	size_t len;
 
 	assert_true(fd >= 0);
-	assert_int_equal(store_read_stream(fd, 1U << 20, &data, &len), 0);
+	assert_int_equal(fd_read_to_end(fd, 4096, 1U << 20, &data, &len), 0);
 	assert_string_equal(data, text);
 	free(data);
 }
@@ -285,16 +285,16 @@ static void test_store(void **state)
 	put("big", big);
 	read_name("big", big);
 	fd = open(at("big"), O_RDONLY | O_CLOEXEC);
-	assert_int_equal(store_read_stream(fd, 100, &data, &len), -1);
+	assert_int_equal(fd_read_to_end(fd, 4096, 100, &data, &len), -1);
 	assert_int_equal(errno, EFBIG);
 	(void)close(fd);
 	fd = open(at("big"), O_WRONLY | O_CLOEXEC);
-	assert_int_equal(store_read_stream(fd, 100, &data, &len), -1);
+	assert_int_equal(fd_read_to_end(fd, 4096, 100, &data, &len), -1);
 	(void)close(fd);
 	for (int n = 1; n < 4; n++) {
 		fd = open(at("big"), O_RDONLY | O_CLOEXEC);
 		alloc_fail_from(n, false);
-		assert_int_equal(store_read_stream(fd, 1U << 20, &data, &len), -1);
+		assert_int_equal(fd_read_to_end(fd, 4096, 1U << 20, &data, &len), -1);
 		alloc_fail_from(0, false);
 		(void)close(fd);
 	}
