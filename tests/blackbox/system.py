@@ -18,6 +18,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -64,15 +65,24 @@ def facts(qubes, more=0):
 
 class System:
     def __init__(self, root, build, qubes, policy, transport="socket", trace=False, more_domains=0,
-                 wrap=None, direct=True):
-        """policy: text of one file. wrap(qube, argv, env): argv of a sandboxed agent, or None."""
+                 wrap=None, direct=True, channels=None):
+        """policy: text of one file. wrap(qube, argv, env): argv of a sandboxed agent, or None.
+
+        channels: folder in whose place run/vchan is made, as /run is in memory where systemd is.
+        """
         self.root, self.build, self.transport = root, build, transport
         self.qubes = {qube.name: qube for qube in qubes}
         self.policy_text, self.trace, self.more_domains = policy, trace, more_domains
         self.wrap, self.direct = wrap, direct
         self.policy = self.facts = None
-        self.started = []
+        self.started, self.channels = [], None
         self.account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        if channels:
+            self.channels = tempfile.mkdtemp(prefix="skerry-vchan-", dir=channels)
+            self._own(self.channels)
+            os.makedirs(self.path("run"), exist_ok=True)
+            self._own(self.path("run"))
+            os.symlink(self.channels, self.path("run/vchan"))
         self._folders()
 
     # files
@@ -253,3 +263,5 @@ class System:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if self.channels:
+            shutil.rmtree(self.channels, ignore_errors=True)
