@@ -295,6 +295,87 @@ static void test_full(void **state)
 	(void)close(pipe_fds[1]);
 }
 
+static void make_head(void *arg, uint8_t *head, size_t body_len)
+{
+	memcpy(head, "head", 4);
+	*(size_t *)arg = body_len;
+}
+
+/* A message whose body comes from a descriptor: whole or not at all, or the transport says no. */
+static void test_message_from_fd(void **state)
+{
+	struct vchan *s = start(true), *c = start(false);
+	size_t body_len = 0;
+	int pipe_fds[2];
+	char buf[16];
+
+	assert_int_equal(pipe2(pipe_fds, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(vchan_message_from_fd(c, pipe_fds[0], 4, 8, make_head, &body_len), -1);
+	assert_int_equal(errno, EOPNOTSUPP);
+	open_both(s, c);
+	assert_int_equal(vchan_message_from_fd(c, pipe_fds[0], 4, 0, make_head, &body_len), -1);
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_int_equal(vchan_message_from_fd(c, pipe_fds[0], VCHAN_HEAD_MAX + 1, 8, make_head,
+	                                       &body_len),
+	                 -1);
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_int_equal(vchan_message_from_fd(c, pipe_fds[0], 4, 8, make_head, &body_len), -1);
+	assert_int_equal(errno, transport == VCHAN_MEMFD ? EAGAIN : EOPNOTSUPP);
+	assert_int_equal(write(pipe_fds[1], "body", 4), 4);
+	if (transport == VCHAN_MEMFD) {
+		assert_int_equal(vchan_message_from_fd(c, pipe_fds[0], 4, 8, make_head, &body_len),
+		                 4);
+		assert_int_equal(body_len, 4);
+		while (vchan_readable(s, 8) < 8)
+			next_event(s);
+		assert_int_equal(vchan_read(s, buf, sizeof(buf)), 8);
+		assert_memory_equal(buf, "headbody", 8);
+		/* Without room for head and a byte, nothing is taken from the descriptor. */
+		assert_int_equal(write(pipe_fds[1], "more", 4), 4);
+		while (vchan_write(c, buf, sizeof(buf)) > 0)
+			;
+		assert_int_equal(vchan_message_from_fd(c, pipe_fds[0], 4, 8, make_head, &body_len),
+		                 -1);
+		assert_int_equal(errno, EOPNOTSUPP);
+		assert_int_equal(read(pipe_fds[0], buf, sizeof(buf)), 4);
+		(void)close(pipe_fds[1]);
+		while (vchan_read(s, buf, sizeof(buf)) > 0)
+			;
+		assert_int_equal(vchan_message_from_fd(c, pipe_fds[0], 4, 8, make_head, &body_len),
+		                 0);
+	} else {
+		(void)close(pipe_fds[1]);
+	}
+	(void)vchan_close(c);
+	(void)vchan_close(s);
+	(void)close(pipe_fds[0]);
+}
+
+/* After our half the peer's last words still come. */
+static void test_half_close(void **state)
+{
+	struct vchan *c = start(false), *s;
+	char buf[8];
+
+	assert_false(vchan_half_close(c));
+	vchan_set_patient(c);
+	s = start(true);
+	open_both(s, c);
+	vchan_set_patient(c);
+	assert_int_equal(vchan_half_close(c), transport == VCHAN_SOCKET);
+	assert_int_equal(vchan_write(s, "last", 4), 4);
+	while (vchan_readable(c, 4) < 4)
+		next_event(c);
+	assert_int_equal(vchan_read(c, buf, sizeof(buf)), 4);
+	if (transport == VCHAN_SOCKET) {
+		while (vchan_state(s) != VCHAN_CLOSED)
+			next_event(s);
+		assert_false(vchan_half_close(s));
+	}
+	(void)vchan_close(c);
+	(void)vchan_close(s);
+}
+
 /* Every wrong handle is refused, and its descriptors are closed. */
 static void test_import(void **state)
 {
@@ -333,6 +414,8 @@ int main(int argc, char **argv)
 	        {"vchan-edges bytes before the client", test_early, NULL, NULL, NULL},
 	        {"vchan-edges after the end", test_after_the_end, NULL, NULL, NULL},
 	        {"vchan-edges full", test_full, NULL, NULL, NULL},
+	        {"vchan-edges a message from a descriptor", test_message_from_fd, NULL, NULL, NULL},
+	        {"vchan-edges half a close", test_half_close, NULL, NULL, NULL},
 	        {"vchan-edges wrong handles", test_import, NULL, NULL, NULL},
 	};
 	int r;

@@ -158,6 +158,26 @@ static void test_24_room_event(void **state)
 	assert_int_equal(p.memory[22] & RING_NOTIFY_READ, 0);
 }
 
+/* A patient reader tells of room once half of the ring is free, and surely when all was read. */
+static void test_patient(void **state)
+{
+	static char data[4096];
+
+	start(4096, 4096);
+	p.client.ring.patient = true;
+	for (int i = 0; i < 2; i++) {
+		unsigned int events = p.client.events;
+
+		assert_int_equal(ring_write(&p.server.ring, data, 4096), 4096);
+		assert_int_equal(ring_write(&p.server.ring, data, 1), 0);
+		assert_int_equal(ring_read(&p.client.ring, data, 2047), 2047);
+		assert_int_equal(p.client.events, events);
+		assert_int_equal(ring_read(&p.client.ring, data, i ? 1 : 2049), i ? 1 : 2049);
+		assert_int_equal(p.client.events, events + 1);
+		assert_int_equal(ring_writable(&p.server.ring, 1), i ? 2048 : 4096);
+	}
+}
+
 static void test_25_indices_wrap(void **state)
 {
 	char buf[16];
@@ -337,6 +357,7 @@ int main(void)
 	        CASE("23", "choice of orders", test_23_orders),
 	        CASE("24", "events for what was written", test_24_events),
 	        CASE("24", "events for room", test_24_room_event),
+	        CASE("ring", "a patient reader", test_patient),
 	        CASE("25", "indices wrap", test_25_indices_wrap),
 	        CASE("26", "message larger than the ring", test_26_message_larger_than_ring),
 	        CASE("27", "index out of range", test_27_index_out_of_range),
