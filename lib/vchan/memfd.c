@@ -17,21 +17,19 @@
  * Source: doc/protocol/vchan.md, 3.1 to 3.7.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
 #include "lib/base/fd.h"
+#include "lib/vchan/area.h"
 #include "lib/vchan/vchan_internal.h"
 
-#define SEALS  (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 #define EVENTS (EPOLLIN | EPOLLRDHUP)
 
 /* The server's only message: magic[8] | left_order u32 | right_order u32, with the memfd. */
@@ -94,15 +92,6 @@ static int map_area(struct vchan *vchan, int memfd, uint32_t left_order, uint32_
 	return 0;
 }
 
-static int make_memfd(size_t len)
-{
-	OWNED_FD int memfd = memfd_create("vchan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (memfd < 0 || ftruncate(memfd, (off_t)len) < 0 || fcntl(memfd, F_ADD_SEALS, SEALS) < 0)
-		return -1;
-	return fd_take(&memfd);
-}
-
 static size_t ring_for(size_t least)
 {
 	return least >= BULK_FROM ? MAX(least, (size_t)BULK_RING) : least;
@@ -118,7 +107,7 @@ static int prepare(struct vchan *vchan, const struct vchan_config *config)
 	if (ring_choose_orders(ring_for(config->read_min), ring_for(config->write_min), &left_order,
 	                       &right_order))
 		return -1;
-	vchan->memfd.memfd = make_memfd(ring_area(left_order, right_order));
+	vchan->memfd.memfd = area_make(ring_area(left_order, right_order));
 	if (vchan->memfd.memfd < 0 || map_area(vchan, vchan->memfd.memfd, left_order, right_order))
 		return -1;
 	ring_format(vchan->memfd.ring.page, left_order, right_order, NULL, 0);
@@ -147,20 +136,6 @@ static int attach(struct vchan *vchan, bool at_once)
 	return vchan_watch(vchan, EPOLL_CTL_ADD, EVENTS);
 }
 
-/* Whether an access inside the area can never fault: the size is right and stays so. */
-static int check_memfd(int memfd, size_t len)
-{
-	struct stat st;
-	int seals = fcntl(memfd, F_GET_SEALS);
-
-	if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW) ||
-	    fstat(memfd, &st) < 0 || st.st_size != (off_t)len) {
-		errno = EPROTO;
-		return -1;
-	}
-	return 0;
-}
-
 static int take_memfd(struct vchan *vchan, const uint8_t hello[HELLO_LEN], int untrusted_memfd)
 {
 	uint32_t left_order = le32_get(hello + 8);
@@ -171,7 +146,7 @@ static int take_memfd(struct vchan *vchan, const uint8_t hello[HELLO_LEN], int u
 		errno = EPROTO;
 		return -1;
 	}
-	if (check_memfd(untrusted_memfd, ring_area(left_order, right_order)) ||
+	if (area_check(untrusted_memfd, ring_area(left_order, right_order)) ||
 	    map_area(vchan, untrusted_memfd, left_order, right_order))
 		return -1;
 	vchan->memfd.left_order = left_order;
@@ -468,7 +443,7 @@ static int import(struct vchan *vchan, const struct vchan_handle *handle,
 		errno = EINVAL;
 		return -1;
 	}
-	if (check_memfd(fds[1], ring_area(handle->left_order, handle->right_order)) ||
+	if (area_check(fds[1], ring_area(handle->left_order, handle->right_order)) ||
 	    map_area(vchan, fds[1], handle->left_order, handle->right_order) ||
 	    vchan_watch(vchan, EPOLL_CTL_ADD, EVENTS | EPOLLOUT))
 		return -1;
