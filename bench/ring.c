@@ -14,11 +14,12 @@
 #include <unistd.h>
 
 #include "bench/stats.h"
+#include "call/data.h"
 #include "lib/vchan/vchan.h"
 
 #define BULK_BYTES (1ULL << 30)
 #define PIECE      (256U << 10)
-#define RING       (64U << 10) /* as the data channel of a call */
+#define RING       DATA_RING_BYTES
 #define PINGS      20000
 #define PORT       513
 
