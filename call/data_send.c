@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
@@ -170,6 +171,23 @@ static void note_size(struct data_call *call, struct data_source *source, size_t
 		local_widen(source->fd, false);
 }
 
+static bool is_terminal(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
+static bool terminal_gone(int fd)
+{
+	int saved = errno;
+	/* It answers no question of its own any more: isatty() would say no. */
+	bool gone = saved == EIO && is_terminal(fd);
+
+	errno = saved;
+	return gone;
+}
+
 /* n is the answer of read() or splice(). Returns whether there are bytes. */
 static bool took(struct data_call *call, struct data_source *source, ssize_t n)
 {
@@ -184,7 +202,7 @@ static bool took(struct data_call *call, struct data_source *source, ssize_t n)
 	if (n < 0 && errno == EINTR)
 		return false;
 	/* End of file; a socket may say so by ECONNRESET, a terminal that is gone by EIO. */
-	if (n < 0 && errno != ECONNRESET && errno != EIO) {
+	if (n < 0 && errno != ECONNRESET && !terminal_gone(source->fd)) {
 		/* The peer must not take what came until now for all of it. */
 		LOG_ERRNO("reading what a call sends");
 		data_end(call, DATA_FAILED);

@@ -256,6 +256,7 @@ static void run_program(struct run *run)
 	begin_data(run, &data);
 	if (watch_child(run, spawned.pid)) {
 		LOG_ERRNO("watching a service");
+		spawn_abandon(spawned.pid);
 		if (run->data)
 			data_stop(run->data);
 		run->data = NULL;
@@ -331,10 +332,19 @@ static int start_session_wait(struct run *run)
 	config.env = env;
 	r = env ? spawn_start(&config, &spawned) : ENOMEM;
 	free(env);
-	if (r || watch_child(run, spawned.pid))
+	if (r)
 		return -1;
+	if (watch_child(run, spawned.pid)) {
+		spawn_abandon(spawned.pid);
+		return -1;
+	}
 	run->child->watch.fn = on_session_ended;
-	return loop_timer_set(run->loop, &run->deadline, SERVICE_SESSION_MS, on_session_limit, run);
+	if (loop_timer_set(run->loop, &run->deadline, SERVICE_SESSION_MS, on_session_limit, run) ==
+	    0)
+		return 0;
+	run->child->run = NULL;
+	run->child = NULL;
+	return -1;
 }
 
 static void start_after_session(struct run *run)

@@ -183,6 +183,13 @@ void spawn_raise_descriptors(void)
 		raised = true;
 }
 
+void spawn_lower_descriptors(void)
+{
+	if (raised && setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+		LOG_ERRNO("lowering the limit of descriptors");
+	raised = false;
+}
+
 /*
  * posix_spawn() does the same, but asks for every signal's action in every child; ours are few, and
  * do not change once a program runs. The child shares our memory until it executes the program, and
@@ -290,6 +297,16 @@ int spawn_start(const struct spawn_config *config, struct spawned *out)
 	for (int i = 0; i < 3; i++)
 		child[i] = fd_close(child[i]);
 	return 0;
+}
+
+void spawn_abandon(pid_t pid)
+{
+	/* The group is its own only with new_group; the process is in any case. */
+	if (getpgid(pid) == pid)
+		(void)kill(-pid, SIGKILL);
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 int spawn_status(int wait_status)

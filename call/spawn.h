@@ -72,6 +72,15 @@ char **spawn_environment(const struct service_command *command, const char *remo
  */
 void spawn_raise_descriptors(void);
 
+/** spawn_lower_descriptors() - undoes it, in a copy of the process that is to start programs itself */
+void spawn_lower_descriptors(void);
+
+/**
+ * spawn_abandon() - a program that cannot be watched: killed with its group, and reaped
+ * Waits for the death, which nothing that the program does can delay.
+ */
+void spawn_abandon(pid_t pid);
+
 /** spawn_status() - a wait status to what EXIT_CODE carries: exit status, or 128 + signal */
 int spawn_status(int wait_status);
 

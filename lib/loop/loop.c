@@ -343,6 +343,8 @@ int loop_signal_add(struct loop *loop, int signo, void (*fn)(void *arg, int sign
 	return 0;
 }
 
+#define UNKNOWN_STATUS (255 << 8) /* exit status 255 */
+
 static void on_child(void *arg, uint32_t events)
 {
 	struct loop_child *c = arg;
@@ -350,8 +352,12 @@ static void on_child(void *arg, uint32_t events)
 	int status = 0;
 
 	(void)events;
-	if (waitpid(pid, &status, WNOHANG) == 0)
+	pid = waitpid(pid, &status, WNOHANG);
+	if (pid == 0)
 		return;
+	/* Somebody else took it: how it ended is unknown, and must not look like success. */
+	if (pid < 0)
+		status = UNKNOWN_STATUS;
 	loop_child_remove(c->loop, c);
 	c->fn(c->arg, status);
 }

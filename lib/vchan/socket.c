@@ -75,6 +75,9 @@ static ssize_t send_parts(struct vchan *vchan, struct iovec *parts, size_t n_par
 	/* No memory in the kernel: no room will come, so only trying again helps. */
 	if ((errno == ENOBUFS || errno == ENOMEM) && arm_out_again(vchan) == 0)
 		return 0;
+	/* Not the peer's doing: it must hear of it, and so must who waits for the descriptor. */
+	if (errno != EPIPE && errno != ECONNRESET)
+		(void)shutdown(vchan->sock, SHUT_RDWR);
 	vchan_end(vchan, "peer closed");
 	errno = EPIPE;
 	return -1;

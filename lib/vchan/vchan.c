@@ -259,8 +259,11 @@ static void step_meet(struct vchan *vchan)
 		vchan->meet = meet_free(vchan->meet);
 	} else if (sock >= 0) {
 		vchan->sock = sock;
-		if (vchan->ops->attach(vchan, false))
+		if (vchan->ops->attach(vchan, false)) {
 			vchan_end(vchan, "cannot set up the connection");
+			/* Nothing would wake us for it; and its peer is not to wait. */
+			vchan->sock = fd_close(vchan->sock);
+		}
 		/* Last: the peer has work to do with what it was sent while the path is removed. */
 		vchan->meet = meet_free(vchan->meet);
 	}

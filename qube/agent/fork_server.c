@@ -276,5 +276,7 @@ int main(int argc, char **argv)
 		LOG_ERRNO("the fork server cannot start");
 		return 1;
 	}
-	return loop_run(server.loop);
+	(void)loop_run(server.loop);
+	LOG_ERRNO("event loop");
+	return 1;
 }

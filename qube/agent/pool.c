@@ -2,12 +2,15 @@
 #include "qube/agent/pool.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "call/spawn.h"
 #include "lib/base/check.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
@@ -30,7 +33,8 @@ struct worker {
 struct pool {
 	struct loop *loop;
 	struct worker *all;
-	int spawner;         /* socket to it */
+	int spawner; /* socket to it */
+	pid_t spawner_pid;
 	struct worker *idle; /* last used first: its memory is warm */
 	size_t n_idle;
 	struct loop_defer refill;
@@ -100,6 +104,46 @@ static void on_worker(void *arg, uint32_t events)
 		done(done_arg);
 }
 
+/* Forks the spawner. 0, or -1 with errno. */
+static int start_spawner(struct pool *pool)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	pool->spawner_pid = fork();
+	if (pool->spawner_pid == 0) {
+		sigset_t none;
+
+		/* The first one is made before there is anything to close or to undo. */
+		fd_close_from(3, &pair[1], 1);
+		(void)sigemptyset(&none);
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		spawn_lower_descriptors();
+		spawner_main(pair[1]);
+	}
+	(void)fd_close(pair[1]);
+	if (pool->spawner_pid < 0) {
+		(void)fd_close(pair[0]);
+		return -1;
+	}
+	(void)fd_close(pool->spawner);
+	pool->spawner = pair[0];
+	return 0;
+}
+
+/* One that is gone (killed for want of memory) is replaced, if that is why a message failed. */
+static int restart_spawner(struct pool *pool)
+{
+	if (errno != EPIPE && errno != ECONNRESET)
+		return -1;
+	LOG("the process that starts workers is gone; starting another");
+	(void)kill(pool->spawner_pid, SIGKILL);
+	while (waitpid(pool->spawner_pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return start_spawner(pool);
+}
+
 static struct worker *new_worker(struct pool *pool)
 {
 	struct worker *worker = malloc(sizeof(*worker));
@@ -118,6 +162,8 @@ static struct worker *new_worker(struct pool *pool)
 		pool->all->all_prev = worker;
 	pool->all = worker;
 	sent = fd_send_message(pool->spawner, "w", 1, &pair[1], 1) == 1;
+	if (!sent && restart_spawner(pool) == 0)
+		sent = fd_send_message(pool->spawner, "w", 1, &pair[1], 1) == 1;
 	(void)fd_close(pair[1]);
 	if (!sent || loop_fd_add(pool->loop, &worker->watch, pair[0], EPOLLIN, on_worker, worker)) {
 		LOG_ERRNO("starting a worker");
@@ -149,6 +195,7 @@ int pool_run(struct pool *pool, const struct pool_job *job, const char *line,
 	        {.iov_base = (void *)(uintptr_t)line, .iov_len = strlen(line) + 1},
 	};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = ARRAY_LEN(parts)};
+	ssize_t n;
 
 	if (worker)
 		take_from_idle(worker);
@@ -157,7 +204,10 @@ int pool_run(struct pool *pool, const struct pool_job *job, const char *line,
 	if (!worker)
 		return -1;
 	/* The socket of a worker without a job is empty, so the message fits. */
-	if (sendmsg(worker->sock, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+	do {
+		n = sendmsg(worker->sock, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
 		int saved = errno;
 
 		drop_worker(worker);
@@ -181,28 +231,14 @@ int pool_attach(struct pool *pool, struct loop *loop)
 int pool_new(struct pool **ret_pool)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
-	int pair[2];
-	pid_t pid;
 
 	if (!pool)
 		return -1;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+	pool->spawner = -1;
+	if (start_spawner(pool)) {
 		free(pool);
 		return -1;
 	}
-	pid = fork();
-	if (pid == 0) {
-		(void)fd_close(pair[0]);
-		free(pool);
-		spawner_main(pair[1]);
-	}
-	(void)fd_close(pair[1]);
-	if (pid < 0) {
-		(void)fd_close(pair[0]);
-		free(pool);
-		return -1;
-	}
-	pool->spawner = pair[0];
 	*ret_pool = pool;
 	return 0;
 }

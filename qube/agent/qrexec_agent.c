@@ -106,6 +106,7 @@ int main(int argc, char **argv)
 	static char fork_format[PATH_MAX];
 	/* Not on the stack: what it holds is in use until the process is gone. */
 	static struct agent agent;
+	int status;
 
 	agent.socket_path = socket_path;
 	agent.fork_server_format = fork_format;
@@ -127,5 +128,9 @@ int main(int argc, char **argv)
 		LOG_ERRNO("the agent cannot start");
 		return 1;
 	}
-	return loop_run(agent.loop);
+	status = loop_run(agent.loop);
+	if (status >= 0)
+		return status;
+	LOG_ERRNO("event loop");
+	return 1;
 }

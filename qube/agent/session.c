@@ -28,6 +28,7 @@ struct session {
 	struct loop_timer limit;
 	int out_fd; /* held so that the service may write */
 	bool running;
+	bool late; /* it runs, and its limit is over */
 };
 
 static void release(struct session *s)
@@ -53,6 +54,7 @@ static void on_ended(void *arg, int wait_status)
 	if (spawn_status(wait_status))
 		LOG(SERVICE " ended with %d; what waited for it runs all the same",
 		    spawn_status(wait_status));
+	((struct session *)arg)->late = false;
 	release(arg);
 }
 
@@ -61,7 +63,7 @@ static void on_limit(void *arg)
 	struct session *s = arg;
 
 	LOG(SERVICE " has not ended within its limit; what waited for it runs all the same");
-	loop_child_remove(s->agent->loop, &s->child);
+	s->late = true;
 	release(s);
 }
 
@@ -117,6 +119,7 @@ static int begin(struct session *s, const char *user, const char *source)
 	    loop_timer_set(s->agent->loop, &s->limit, SERVICE_SESSION_MS, on_limit, s) == 0)
 		return 0;
 	loop_child_remove(s->agent->loop, &s->child);
+	spawn_abandon(spawned.pid);
 	s->out_fd = fd_close(s->out_fd);
 	s->running = false;
 	return -1;
@@ -127,6 +130,11 @@ void session_wait(struct agent *agent, struct session_waiter *waiter, const char
 {
 	struct session *s = agent->session;
 
+	/* It is still at it after its limit: another one would be no wiser. */
+	if (s->late) {
+		waiter->run(waiter->arg);
+		return;
+	}
 	if (!s->running && begin(s, user, source)) {
 		LOG_ERRNO(SERVICE " cannot be started; what waits for it runs all the same");
 		waiter->run(waiter->arg);

@@ -5,6 +5,7 @@
  * call that runs is finished first.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include "qube/agent/user.h"
 
 #define CHANNEL_LIMIT_MS 120000 /* protocol */
+#define PAUSE_MS         10     /* of the spawner after a failure; chosen */
 
 struct worker_state {
 	struct loop *loop;
@@ -159,10 +161,20 @@ void spawner_main(int sock)
 		int fds[FD_PASS_MAX];
 		size_t n_fds = 0;
 		char byte;
+		ssize_t n;
 		pid_t pid;
 
-		if (fd_recv_message(sock, &byte, 1, fds, &n_fds) <= 0 || n_fds != 1)
+		n = fd_recv_message(sock, &byte, 1, fds, &n_fds);
+		if (n == 0)
 			_exit(0);
+		if (n < 0 || n_fds != 1) {
+			/* Short of memory or descriptors: this worker fails, the next one may not. */
+			LOG_ERRNO("a request for a worker");
+			while (n_fds > 0)
+				(void)fd_close(fds[--n_fds]);
+			(void)poll(NULL, 0, PAUSE_MS);
+			continue;
+		}
 		pid = fork();
 		if (pid == 0) {
 			(void)fd_close(sock);

@@ -6,6 +6,7 @@ qube could stop all calls of the others.
 """
 
 import resource
+import signal
 
 from agent_peer import *
 
@@ -595,6 +596,20 @@ def _(t):
             server = t.start("qrexec-fork-server", t.path(f"fork.{dom0.user}.sock"), user=dom0.user,
                              env=dict(dom0.env, USER=dom0.user), preexec_fn=limited)
             equal(server.wait(output=False), 0)
+
+
+# If this failed, a qube that was short of memory once could run no program until it is restarted.
+@case("agent-12 the process that starts workers is killed, and calls go on")
+def _(t):
+    dom0 = Dom0(t)
+    children = descendants(dom0.agent.pid)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    # The idle workers died with it: a call given to one would end with it.
+    wait_for(lambda: dom0.agent.stderr.count(b"a worker ended") >= len(children) - 1, "their end")
+    for _ in range(3):
+        dom0.ends(dom0.call(f"{dom0.user}:ulimit -Sn; grep -c . /proc/self/stat; exit 2"), 2,
+                  f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]}\n1\n".encode())
 
 
 if __name__ == "__main__":
