@@ -13,20 +13,22 @@
 #define LIMIT_LOCAL_CLIENTS      4096  /* local connections to one daemon; chosen (original: 256) */
 #define LIMIT_LOCAL_HELLO_MS     10000 /* a local client that does not finish its command; chosen */
 #define LIMIT_AGENT_MESSAGE_MS   20000 /* an agent message that is not completed; chosen */
-#define LIMIT_TARGET_CONNECT_MS  20000 /* another daemon that does not answer; chosen */
-#define LIMIT_POLICY_MS          5000  /* a decision without a prompt; chosen */
+#define LIMIT_TARGET_CONNECT_MS  20000 /* another daemon that does not greet; chosen */
+#define LIMIT_TARGET_QUEUE_MS    300000 /* another daemon that greeted and has no port yet; chosen */
+#define LIMIT_POLICY_MS          5000   /* a decision without a prompt; chosen */
 #define LIMIT_PROMPT_MS          600000     /* a prompt; chosen */
 #define LIMIT_QUBESD_MS          300000     /* a qube that is being started; chosen */
 #define LIMIT_RUNNER_CHANNEL_MS  5000       /* data channel of a dom0 service; protocol */
 #define LIMIT_OUTPUT_QUEUE       (4U << 20) /* bytes waiting for an agent that does not read; chosen */
 #define LIMIT_PORT_QUARANTINE_MS 1000 /* a peer's returned ports are remembered at least; chosen */
-#define LIMIT_PORT_WAIT_MS       15000 /* a call whose pair of qubes has all its ports in use; chosen */
-#define LIMIT_DOM0_SERVICES      512   /* dom0 services running for one qube; chosen */
-#define LIMIT_POLICY_PROGRAMS    64    /* policy programs running for one qube, more wait; chosen */
-#define LIMIT_AGENT_HELLO_MS     20000 /* from the control channel to the agent's HELLO; chosen */
-#define LIMIT_BREAK_GRACE_MS     10000 /* --direct: a new agent after a protocol error; chosen */
-#define LIMIT_RECONNECT_MS       1000  /* pause between control connections, at most; chosen */
-#define LIMIT_LEAVE_MS           3000  /* disposables being killed when the daemon ends; chosen */
-#define LIMIT_LOG_BURST          50    /* lines a qube can cause at once; chosen */
+#define LIMIT_PORT_WAIT_MS                                                                         \
+	15000 /* a pair of qubes of which no call ends: those that wait for a port; chosen */
+#define LIMIT_DOM0_SERVICES   512   /* dom0 services running for one qube; chosen */
+#define LIMIT_POLICY_PROGRAMS 64    /* policy programs running for one qube, more wait; chosen */
+#define LIMIT_AGENT_HELLO_MS  20000 /* from the control channel to the agent's HELLO; chosen */
+#define LIMIT_BREAK_GRACE_MS  10000 /* --direct: a new agent after a protocol error; chosen */
+#define LIMIT_RECONNECT_MS    1000  /* pause between control connections, at most; chosen */
+#define LIMIT_LEAVE_MS        3000  /* disposables being killed when the daemon ends; chosen */
+#define LIMIT_LOG_BURST       50    /* lines a qube can cause at once; chosen */
 
 #endif

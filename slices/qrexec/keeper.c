@@ -42,6 +42,15 @@ uint64_t keeper_now_ms(void)
 	return loop_now_ns() / 1000000;
 }
 
+uint64_t keeper_port_wait_ms(const struct keeper *k, uint32_t domain, uint64_t since_ms)
+{
+	uint64_t moved_ms = MAX(since_ms, ports_last_ms(&k->ports, domain));
+	uint64_t end_ms = moved_ms + deadline_ms(LIMIT_PORT_WAIT_MS);
+	uint64_t now_ms = keeper_now_ms();
+
+	return end_ms > now_ms ? end_ms - now_ms : 0;
+}
+
 int keeper_socket_path(const struct keeper *k, char *dst, size_t len, const char *name)
 {
 	int n = snprintf(dst, len, "%s/qrexec.%s", k->options->socket_dir, name);

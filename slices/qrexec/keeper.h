@@ -139,6 +139,13 @@ void keeper_leave_check(struct keeper *k);
 /** keeper_now_ms() - of the monotonic clock */
 uint64_t keeper_now_ms(void);
 
+/**
+ * keeper_port_wait_ms() - how long a call may still wait for a port of its pair of qubes
+ * The limit runs from when the call began to wait or the pair last gave a port back, so a long queue
+ * that moves is served to its end, first come, first served; 0: it has passed.
+ */
+uint64_t keeper_port_wait_ms(const struct keeper *k, uint32_t domain, uint64_t since_ms);
+
 /** keeper_socket_path() - "<socket dir>/qrexec.<name>"; 0 or -1 with errno ENAMETOOLONG */
 int keeper_socket_path(const struct keeper *k, char *dst, size_t len, const char *name) MUST_CHECK;
 

@@ -37,6 +37,7 @@ struct client {
 	struct loop_fd source;
 	struct loop_timer timer; /* until the command is complete, and for the port */
 	struct port_wait wait;
+	uint64_t waits_ms; /* WAITING: since */
 	enum client_state state;
 	bool greeted;    /* our HELLO was sent */
 	uint32_t domain; /* RUNNING with a port of ours: whose end closes it */
@@ -66,7 +67,12 @@ static void client_free(struct client *c)
 static void on_deadline(void *arg)
 {
 	struct client *c = arg;
+	uint64_t left_ms = 0;
 
+	if (c->state == CLIENT_WAITING)
+		left_ms = keeper_port_wait_ms(c->k, c->domain, c->waits_ms);
+	if (left_ms > 0 && loop_timer_set(c->k->loop, &c->timer, left_ms, on_deadline, c) == 0)
+		return;
 	if (c->state == CLIENT_WAITING)
 		LOG("no port for domain %u became free: refused", c->domain);
 	else
@@ -188,6 +194,8 @@ static int wait_for_port(struct client *c, const uint8_t *body)
 
 	c->state = CLIENT_WAITING;
 	c->domain = le32_get(body);
+	if (c->waits_ms == 0)
+		c->waits_ms = keeper_now_ms();
 	if (ports_wait(&k->ports, c->domain, &c->wait, on_port, c))
 		return -1;
 	return loop_timer_set(k->loop, &c->timer, deadline_ms(LIMIT_PORT_WAIT_MS), on_deadline, c);

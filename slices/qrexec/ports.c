@@ -116,6 +116,13 @@ int ports_take(struct ports *ports, uint32_t domain, uint64_t now_ms, void *owne
 	return 0;
 }
 
+uint64_t ports_last_ms(const struct ports *ports, uint32_t domain)
+{
+	const struct port_peer *peer = find_peer(ports, domain);
+
+	return peer ? peer->last_ms : 0;
+}
+
 bool ports_full(const struct ports *ports, uint32_t domain)
 {
 	const struct port_peer *peer = find_peer(ports, domain);

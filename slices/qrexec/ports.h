@@ -45,6 +45,9 @@ void ports_fini(struct ports *ports);
 int ports_take(struct ports *ports, uint32_t domain, uint64_t now_ms, void *owner,
                uint32_t *ret_port) MUST_CHECK;
 
+/** ports_last_ms() - when this peer last gave a port back; 0: never */
+uint64_t ports_last_ms(const struct ports *ports, uint32_t domain);
+
 /** ports_full() - has this peer all of its ports in use? */
 bool ports_full(const struct ports *ports, uint32_t domain);
 

@@ -44,7 +44,8 @@ struct request {
 	struct qubesd_call *qubesd;
 	struct disposable *disposable; /* owned until the call is connected */
 	struct port_wait wait;
-	int fd; /* to the target's daemon */
+	uint64_t waits_ms; /* PORT: since */
+	int fd;            /* to the target's daemon */
 	struct loop_fd source_fd;
 	struct loop_timer again; /* to try the connection again */
 	uint8_t *out;            /* bytes not sent; owned */

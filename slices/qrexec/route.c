@@ -87,7 +87,11 @@ static void start_dom0(void *arg)
 
 static void on_port_late(void *arg)
 {
-	request_refuse(arg, "no port became free in time");
+	struct request *r = arg;
+	uint64_t left_ms = keeper_port_wait_ms(r->k, 0, r->waits_ms);
+
+	if (left_ms == 0 || loop_timer_set(r->k->loop, &r->timer, left_ms, on_port_late, r))
+		request_refuse(r, "no port became free in time");
 }
 
 static void route_dom0(struct request *r, const struct policy_answer *a, const char *service,
@@ -105,6 +109,7 @@ static void route_dom0(struct request *r, const struct policy_answer *a, const c
 		return;
 	}
 	r->state = REQUEST_PORT;
+	r->waits_ms = keeper_now_ms();
 	if (ports_full(ports, 0)) {
 		if (ports_wait(ports, 0, &r->wait, start_dom0, r) ||
 		    loop_timer_set(k->loop, &r->timer, deadline_ms(LIMIT_PORT_WAIT_MS),
@@ -149,10 +154,16 @@ static int check_reply(const struct request *r, uint32_t *ret_domain, uint32_t *
 	return *ret_domain > 0 && *ret_domain <= INT32_MAX && qrexec_port_legal(*ret_port) ? 0 : -1;
 }
 
+static void on_target_late(void *arg)
+{
+	request_refuse(arg, "the target's daemon did not answer in time");
+}
+
 static void read_reply(struct request *r)
 {
 	uint32_t domain = 0;
 	uint32_t port = 0;
+	bool greeted;
 	ssize_t n = recv(r->fd, r->in + r->in_len, sizeof(r->in) - r->in_len, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -161,7 +172,15 @@ static void read_reply(struct request *r)
 		request_refuse(r, "the target's daemon closed the connection");
 		return;
 	}
+	greeted = r->in_len < QREXEC_HELLO_MESSAGE_LEN;
 	r->in_len += (size_t)n;
+	/* Its HELLO comes at once, its answer when there is a port. */
+	greeted = greeted && r->in_len >= QREXEC_HELLO_MESSAGE_LEN;
+	if (greeted && loop_timer_set(r->k->loop, &r->timer, deadline_ms(LIMIT_TARGET_QUEUE_MS),
+	                              on_target_late, r)) {
+		request_refuse(r, "no memory");
+		return;
+	}
 	if (check_reply(r, &domain, &port))
 		request_refuse(r, "the target's daemon gave a malformed answer");
 	else if (port != 0)
@@ -232,11 +251,6 @@ static int send_command(struct request *r)
 }
 
 /* Another qube: start and connect. */
-
-static void on_target_late(void *arg)
-{
-	request_refuse(arg, "the target's daemon did not answer in time");
-}
 
 static void on_started(void *arg, const char *reply, size_t len)
 {

@@ -187,13 +187,20 @@ static int confine_slice(void)
 	         1,
 	         {{.arg = 1, .mask = ~0ULL, .value = SIOCOUTQ}}},
 	};
+	/*
+	 * The log, the keeper, and what came or was made since: the channel, the trace, two epolls.
+	 * The keeper had closed everything else before this program began.
+	 */
+	static const int fds[] = {2, KEEPER_FD, 4, 5, 6, 7, 8, 9, 10, 11};
 	static const struct confine_rights rights = {
 	        .name = "skerry-qrexec-slice",
 	        .calls = calls,
 	        .n_calls = ARRAY_LEN(calls),
+	        .fds = fds,
+	        .n_fds = ARRAY_LEN(fds),
 	        .memory_max = SLICE_MEMORY_MAX,
 	        .files_max = SLICE_FILES_MAX,
-	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS,
+	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS | CONFINE_FDS,
 	        .wanted = CONFINE_LANDLOCK | CONFINE_NAMESPACES,
 	};
 

@@ -142,6 +142,19 @@ def _(t):
     works(t, d)
 
 
+# If this failed, a daemon that greets and then stands still would hang the callers of its qube.
+@deadline("deadline the target's daemon greets and gives no port: refused")
+def _(t):
+    TextPolicy(t, lambda text: ALLOW.format(target="t"))
+    target = t.listen(t.path("qrexec.t"))
+    d = Daemon(t, env=divided(100))
+    trigger(d)
+    channel = t.own(Channel(target.sock.accept()[0]))
+    channel.send_message(HELLO, pack_hello(3))
+    refused(d)
+    works(t, d)
+
+
 # If this failed, calls of a busy pair of qubes would wait for a port for ever.
 @deadline("deadline no port becomes free")
 def _(t):

@@ -1,18 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # If this failed, a busy system would now and then lose a call, for ever.
-"""Many calls, many at once, with programs dying. SKERRY_SOAK=N calls (default 2000)."""
+"""Many calls, many at once, with programs dying.
+
+SKERRY_SOAK=N: so many calls (default 2000; all: 100000). SKERRY_FLIGHT=N: so many at the same moment
+(default 300; all: 2000)."""
 
 import queue
 import random
+import signal
 import statistics
 import subprocess
 import threading
 
 from harness import *
 from system import Qube
-from two_qubes import done, popen_call, start
+from two_qubes import POLICY, done, popen_call, start
 
 CALLS = int(os.environ.get("SKERRY_SOAK", "2000"))
+FLIGHT = int(os.environ.get("SKERRY_FLIGHT", "300"))
+POLICY_MORE = """
+test.Hold   * vma @anyvm   allow
+test.Socket * vma vmb      allow
+test.Cat    * vmc @adminvm allow
+""" + POLICY
+PAIR = 128  # data ports of one pair of qubes; protocol
 
 
 def call_many(sut, count, parallel, choose, timeout=60):
@@ -42,9 +53,9 @@ def call_many(sut, count, parallel, choose, timeout=60):
     return results
 
 
-def nothing_left(sut):
+def nothing_left(sut, target="vmb"):
     """No port and no slot is still taken: as many calls as ports can be held open at once."""
-    held = [popen_call(sut, "vma", "vmb", "test.Hold") for _ in range(120)]
+    held = [popen_call(sut, "vma", target, "test.Hold") for _ in range(PAIR)]
     for call in held:
         equal(call.stdout.readline(), b"started\n", "a call after the storm")
     for call in held:
@@ -75,6 +86,75 @@ def _(t):
 @case("qrexec-033 many parallel calls all complete, memfd")
 def _(t):
     soak(t, "memfd")
+
+
+def socket_service(t, sut, qube, name):
+    """A service that is a socket: answers each connection, below a qube's folder."""
+    path = sut.inside(qube, "etc/qubes-rpc", name)
+
+    def answer(channel):
+        data = b""
+        while not data.endswith(b"\0"):
+            part = channel.sock.recv(4096)
+            if not part:
+                return
+            data += part
+        channel.send(b"ok\n")
+    t.respond(path, answer)
+    os.chmod(path, 0o777)
+
+
+# If this failed, calls beyond the ports of a pair of qubes would be refused or forgotten.
+def flight(t, transport, service):
+    sut = start(t, transport, policy=POLICY_MORE)
+    socket_service(t, sut, "vmb", "test.Socket")
+    calls = [popen_call(sut, "vma", "vmb", service) for _ in range(FLIGHT)]
+    for call in calls:
+        call.stdin.close()
+        call.stdin = None
+    results = [(call.communicate(timeout=HANG * 10)[0][:2], call.returncode) for call in calls]
+    equal([r for r in results if r != (b"ok", 0)], [], f"of {FLIGHT} calls at once")
+    nothing_left(sut)
+    done(t)
+
+
+for _transport in ("socket", "memfd"):
+    for _service in ("test.Ok", "test.Socket"):
+        @case(f"{FLIGHT} calls in flight between two qubes, {_service}, {_transport}")
+        def _(t, transport=_transport, service=_service):
+            flight(t, transport, service)
+
+
+def more_qubes(sut, count):
+    """Qubes beside the first two, running."""
+    names = [f"more{i}" for i in range(count)]
+    for i, name in enumerate(names):
+        sut.qubes[name] = Qube(name, 10 + i)
+    sut._folders()
+    for name in names:
+        sut.service(name, "test.Hold", "#!/bin/sh\necho started\nexec cat >/dev/null\n")
+    sut.describe()
+    for name in names:
+        sut.start_agent(name)
+    for name in names:
+        sut.start_daemon(name)
+    return names
+
+
+# If this failed, a qube could not have as many calls open as is promised, or they would starve others.
+@case(f"{FLIGHT} calls open at the same moment, to as many qubes as that needs")
+def _(t):
+    sut = start(t, "memfd", policy=POLICY_MORE)
+    names = more_qubes(sut, -(-FLIGHT // PAIR))
+    calls = [popen_call(sut, "vma", names[i // PAIR], "test.Hold") for i in range(FLIGHT)]
+    wait_for(lambda: sut.call("vma", "vmb", "test.Ok").returncode == 0, "a call beside them")
+    for i, call in enumerate(calls):
+        equal(call.stdout.readline(), b"started\n", f"call {i}")
+    equal(sut.call("vma", "vmb", "test.Ok").returncode, 0, "a call when all are open")
+    for call in calls:
+        call.stdin.close()
+    equal({call.wait() for call in calls}, {0})
+    done(t)
 
 
 def chaos(t, transport):
@@ -163,6 +243,108 @@ def _(t):
     wait_for(lambda: sut.call("vma", "vmb", "test.Ok").returncode == 0, "calls after the last death")
     nothing_left(sut)
     done(t)
+
+
+def parts_of(sut, name):
+    """Pids of a qube's keeper, which runs in the background, and of its slice and runner."""
+    found = {}
+    for pid in descendants(os.getpid()):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                parent = int(file.read().rsplit(")", 1)[1].split()[1])
+        except (OSError, ValueError):
+            continue
+        if words[0].endswith(b"skerry-qrexec") and name.encode() in words:
+            found["keeper"] = pid
+        elif words[0] in (b"skerry-qrexec-slice", b"skerry-qrexec-runner"):
+            found[words[0].decode(), parent] = pid
+    keeper = found.get("keeper")
+    return keeper, [pid for key, pid in found.items() if key != "keeper" and key[1] == keeper]
+
+
+# If this failed, a slice or runner that crashes would leave its qube without calls, or touch others.
+@case("slice and runner of one qube die at random moments")
+def _(t):
+    sut = start(t, "memfd", policy=POLICY_MORE)
+    sut.qubes["vmc"] = Qube("vmc", 3)
+    sut._folders()
+    sut.service("vmc", "test.Cat", "#!/bin/sh\nexec cat\n")
+    sut.service("vmc", "test.Hold", "#!/bin/sh\necho started\nexec cat >/dev/null\n")
+    sut.describe()
+    sut.start_agent("vmc")
+    keeper = sut.popen([sut.program("skerry-qrexec"), "-q", "--uuid=" + sut.qubes["vmc"].uuid, "3", "vmc",
+                        sut.account.pw_name])
+    equal(keeper.wait(), 0, "the start in the background")
+    stop, deaths = threading.Event(), []
+
+    def killer():
+        rng = random.Random(3)
+        while not stop.is_set():
+            _, parts = parts_of(sut, "vmc")
+            calls = [popen_call(sut, "vmc", "dom0", "test.Cat"), popen_call(sut, "vma", "vmc", "test.Cat")]
+            time.sleep(rng.random() * 0.05)
+            if parts:
+                try:
+                    os.kill(rng.choice(parts), signal.SIGKILL)
+                    deaths.append(1)
+                except ProcessLookupError:
+                    pass
+            time.sleep(rng.random() * 0.05)
+            for call in calls:
+                call.kill()
+                call.communicate()
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    try:
+        results = call_many(sut, max(400, CALLS // 5), 16, lambda i: ("vma", "vmb", "test.Ok"))
+    finally:
+        stop.set()
+        thread.join()
+    print(f"# {len(deaths)} deaths of slice and runner during {len(results)} calls")
+    check(deaths, "somebody died")
+    equal([status for _, status, _ in results if status != 0], [], "calls of others")
+    wait_for(lambda: sut.call("vmc", "dom0", "test.Cat", b"x").stdout == b"x", "calls to dom0")
+    wait_for(lambda: sut.call("vma", "vmc", "test.Cat", b"x").stdout == b"x", "calls to the qube")
+    nothing_left(sut, "vmc")
+    nothing_left(sut)
+    os.kill(parts_of(sut, "vmc")[0], signal.SIGTERM)
+    wait_for(lambda: parts_of(sut, "vmc")[0] is None, "the end of its daemon")
+    done(t)
+
+
+def private_kib(pid):
+    """What this process has to itself."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+
+
+with open(program("skerry-qrexec"), "rb") as _file:
+    SANITIZED = b"SKERRY_TEST_LIMIT_DIVISOR" in _file.read()
+
+if not SANITIZED:
+    # If this failed, thirty qubes would take from dom0 what it has for itself.
+    @case("keeper and slice of a qube keep to 512 KiB after 1,000 calls")
+    def _(t):
+        sut = start(t, "memfd")
+        ways = [("vma", "vmb", "test.Ok"), ("vma", "dom0", "test.Ok"), ("vma", "vmb", "test.Refused")]
+        call_many(sut, 1000, 16, lambda i: ways[i % 3])
+        for name in ("vma", "vmb"):
+            keeper = sut.qubes[name].daemon.pid
+            parts = {}
+            for pid in [keeper] + descendants(keeper):
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    parts[os.path.basename(file.read().split(b"\0")[0].decode())] = pid
+            # A slice hides its memory: only root may read how much it is.
+            if os.geteuid() == 0:
+                sizes = {part: private_kib(pid) for part, pid in parts.items() if "runner" not in part}
+                print(f"# {name}: private KiB {sizes}")
+                check(sum(sizes.values()) <= 512, f"{name}: {sizes}")
+            else:
+                check(private_kib(keeper) <= 384, f"{name}: keeper {private_kib(keeper)} KiB")
+        done(t)
 
 
 class Flood(threading.Thread):

@@ -23,9 +23,9 @@ test.Refused    *  @anyvm @anyvm  deny
 BULK = int(os.environ.get("SKERRY_BULK_MIB", "1024")) << 20
 
 
-def start(t, transport, **more):
+def start(t, transport, policy=POLICY, **more):
     """Two qubes and dom0 that run; the logs are checked for sanitizer reports when it stops."""
-    sut = System(t.path("s"), BUILD, [Qube("vma", 1), Qube("vmb", 2)], POLICY,
+    sut = System(t.path("s"), BUILD, [Qube("vma", 1), Qube("vmb", 2)], policy,
                  transport=transport, **more)
     for qube in ("vma", "vmb", None):
         sut.service(qube, "test.Ok", f"#!/bin/sh\necho ok from {qube or 'dom0'}\n")

@@ -361,6 +361,8 @@ int main(void)
 	        CASE("25", "indices wrap", test_25_indices_wrap),
 	        CASE("26", "message larger than the ring", test_26_message_larger_than_ring),
 	        CASE("27", "index out of range", test_27_index_out_of_range),
+	        {"qsb-010 index out of range", test_27_index_out_of_range, NULL, NULL, NULL},
+	        {"qsb-010 index goes back", test_27_index_goes_back, NULL, NULL, NULL},
 	        CASE("27", "index goes back", test_27_index_goes_back),
 	        CASE("28", "order overwritten", test_28_order_overwritten),
 	        CASE("29", "orders refused, 30 too", test_29_30_orders_refused),
