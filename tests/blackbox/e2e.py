@@ -175,5 +175,83 @@ def _(t, sut):
         equal(sut.call("vma", "vmb", "test.Ok").stdout, b"ok from vmb\n")
 
 
+
+# If this failed, a script that calls a service could not tell its failures apart.
+@both("exit statuses: not found, cannot run, killed, only started")
+def _(t, sut):
+    sut.write("q/vmb/etc/qubes-rpc/test.Cat+broken", b"\0\1", 0o755)
+    sut.service("vmb", "test.Cat+kill", "#!/bin/sh\nkill -TERM $$\n")
+    equal(sut.call("vma", "vmb", "test.Cat+broken").returncode, PROBLEM)
+    equal(sut.call("vma", "vmb", "test.Cat+kill").returncode, 143)
+    equal(sut.call("vma", "vmb", "test.Missing").returncode, NOT_FOUND)
+    equal(sut.call(None, "vmb", "DEFAULT:kill -9 $$").returncode, 137)
+    name = sut.inside("vmb", "home/user/started")
+    for command, code in ((f"DEFAULT:touch {name}", 0),
+                          ("DEFAULT:QUBESRPC test.Missing dom0", NOT_FOUND)):
+        call = sut.popen([sut.program("qrexec-client"), "-e", "-d", "vmb", command])
+        equal(call.wait(), code, command)
+    wait_for(lambda: os.path.exists(name), "the command that was only started")
+
+
+# If this failed, what must come first would come late, changed, or cut.
+@both("prefix data, filters, and the largest name")
+def _(t, sut):
+    def run(*words):
+        return sut.popen([sut.program("qrexec-client-vm"), *words], qube="vma",
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    call = run("-p", "first\n", "vmb", "test.Cat")
+    equal((call.stdout.read(), call.wait()), (b"first\n", 0))
+    call = run("-t", "-p", "a\x1b[1mb\n", "vmb", "test.Cat")
+    equal((call.stdout.read(), call.wait()), (b"a_[1mb\n", 0))
+    argument = "a" * (NAME_MAX - 1 - len("test.Name+"))
+    call = run("vmb", "test.Name+" + argument)
+    equal((call.stdout.read(), call.wait()), (f"{len(argument)}\n".encode(), 0))
+
+
+# If this failed, a program that answers on its standard input would not be heard.
+@both("SIGUSR1 turns a local program's input into its output")
+def _(t, sut):
+    program_path = t.script("local", "kill -USR1 $QREXEC_AGENT_PID\necho by the input >&0\n"
+                                     "read answer\necho \"$answer\" >&\"$SAVED_FD_1\"\n")
+    call = sut.popen(sut.client_vm("vma", "vmb", "test.Line", program_path), qube="vma",
+                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    equal((call.stdout.read(), call.wait()), (b"by the input\n", 0))
+
+
+# If this failed, services that keep running would not be reached, or lose the end of a request.
+@both("socket and TCP services, each direction closed on its own")
+def _(t, sut):
+    seen = []
+
+    def serve(listener):
+        while True:
+            try:
+                channel = Channel(listener.accept()[0])
+            except OSError:
+                return
+            request = channel.recv_to_eof()
+            seen.append(request)
+            channel.send(b"got " + str(len(request)).encode())
+            channel.close()
+    unix = socket.socket(socket.AF_UNIX)
+    path = sut.inside("vmb", "etc/qubes-rpc/test.Socket")
+    unix.bind(path)
+    os.chmod(path, 0o777)
+    tcp = socket.create_server(("127.0.0.1", 0))
+    os.symlink(f"/dev/tcp/127.0.0.1/{tcp.getsockname()[1]}",
+               sut.inside("vmb", "etc/qubes-rpc/test.Tcp"))
+    for listener in (unix, tcp):
+        listener.listen(16)
+        t.own(listener)
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+    body = os.urandom(300000)
+    for name in ("test.Socket", "test.Tcp"):
+        header = f"{name}+ vma\0".encode()
+        result = sut.call("vma", "vmb", name, body)
+        equal((result.returncode, result.stdout),
+              (0, b"got " + str(len(header) + len(body)).encode()), name)
+        check(seen[-1] == header + body, f"{name}: what arrived")
+
+
 if __name__ == "__main__":
     main()

@@ -17,6 +17,11 @@ test.Cat        *  @anyvm @anyvm  allow
 test.Cat        *  vma  @adminvm  allow
 test.Hold       *  vma  vmb       allow
 test.Exit       *  @anyvm @anyvm  allow
+test.Name       *  vma  vmb       allow
+test.Line       *  vma  vmb       allow
+test.Socket     *  vma  vmb       allow
+test.Tcp        *  vma  vmb       allow
+test.Missing    *  vma  vmb       allow
 test.Refused    *  @anyvm @anyvm  deny
 *               *  @anyvm @anyvm  deny notify=no
 """
@@ -31,6 +36,8 @@ def start(t, transport, policy=POLICY, **more):
         sut.service(qube, "test.Ok", f"#!/bin/sh\necho ok from {qube or 'dom0'}\n")
         sut.service(qube, "test.Cat", "#!/bin/sh\nexec cat\n")
         sut.service(qube, "test.Exit", "#!/bin/sh\necho complaint >&2\nexit $1\n")
+    sut.service("vmb", "test.Name", "#!/bin/sh\necho ${#1}\n")
+    sut.service("vmb", "test.Line", "#!/bin/sh\nhead -n 1\n")
     sut.service("vmb", "test.Sum", "#!/bin/sh\nsha256sum | cut -c1-64\n")
     sut.service("vmb", "test.Source", f"#!/bin/sh\nhead -c {BULK} /dev/zero\n")
     sut.service("vmb", "test.Hold", "#!/bin/sh\necho started\ncat >/dev/null\n")
