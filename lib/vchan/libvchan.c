@@ -30,6 +30,7 @@
 #include "lib/base/check.h"
 #include "lib/base/fd.h"
 #include "lib/vchan/libvchan_internal.h"
+#include "lib/vchan/stash.h"
 
 #define CLIENT_RING  65536U       /* bytes; chosen: the largest that Qubes programs ask for */
 #define RING_LEAST   4096U        /* bytes; protocol, 2.2 */
@@ -45,8 +46,9 @@ struct libvchan {
 	bool unfinished; /* asynchronous client before finish gave 0 */
 	bool has_helper; /* to be joined */
 	pthread_t helper;
-	int stop_fd;    /* eventfd that ends the helper; -1: none */
-	int watch_fd;   /* the asynchronous client's; -1: none */
+	int stop_fd;  /* eventfd that ends the helper; -1: none */
+	int watch_fd; /* the asynchronous client's; -1: none */
+	struct stash stash;
 	size_t rx_ring; /* socket: most that one read gives, and recv can want */
 	size_t tx_ring;
 };
@@ -289,24 +291,35 @@ static size_t most(const struct libvchan *ctrl, bool rx)
 
 enum direction { READ, RECV, WRITE, SEND };
 
+static ssize_t attempt_recv(struct libvchan *ctrl, void *data, size_t size)
+{
+	/* The state comes first: bytes that were sent before the end are then seen. */
+	bool closed = look(ctrl) == VCHAN_CLOSED;
+
+	if (ctrl->stash.len == 0 && vchan_readable(ctrl->vchan, size) >= size)
+		return vchan_read(ctrl->vchan, data, size);
+	if (vchan_ring_size(ctrl->vchan, true) == 0 &&
+	    stash_fill(&ctrl->stash, ctrl->vchan, size, most(ctrl, true)) && errno != EPIPE)
+		return -1;
+	if (ctrl->stash.len >= size)
+		return (ssize_t)stash_take(&ctrl->stash, data, size);
+	errno = EPIPE;
+	return closed ? -1 : 0;
+}
+
 /* What one attempt gave: bytes, 0 for nothing now, or -1. */
 static ssize_t attempt(struct libvchan *ctrl, enum direction what, void *data, size_t size)
 {
 	struct vchan *vchan = ctrl->vchan;
-	size_t n;
 	int r;
 
 	switch (what) {
 	case READ:
+		if (ctrl->stash.len > 0)
+			return (ssize_t)stash_take(&ctrl->stash, data, size);
 		return vchan_read(vchan, data, MIN(size, most(ctrl, true)));
 	case RECV:
-		/* The state comes first: bytes that were sent before the end are then seen. */
-		r = look(ctrl) == VCHAN_CLOSED;
-		n = vchan_readable(vchan, size);
-		if (n >= size)
-			return vchan_read(vchan, data, size);
-		errno = EPIPE;
-		return r ? -1 : 0;
+		return attempt_recv(ctrl, data, size);
 	case WRITE:
 		return vchan_write(vchan, data, MIN(size, most(ctrl, false)));
 	case SEND:
@@ -427,7 +440,7 @@ PUBLIC int libvchan_data_ready(libvchan_t *ctrl)
 	if (ctrl->unfinished)
 		return 0;
 	(void)pthread_mutex_lock(&ctrl->lock);
-	n = vchan_readable(ctrl->vchan, SIZE_MAX);
+	n = vchan_readable(ctrl->vchan, SIZE_MAX) + ctrl->stash.len;
 	n = MIN(n, most(ctrl, true));
 	(void)pthread_mutex_unlock(&ctrl->lock);
 	return (int)n;
@@ -464,6 +477,7 @@ PUBLIC void libvchan_close(libvchan_t *ctrl)
 	if (ctrl->has_helper)
 		(void)pthread_join(ctrl->helper, NULL);
 	(void)vchan_close(ctrl->vchan);
+	free(ctrl->stash.bytes);
 	(void)fd_close(ctrl->stop_fd);
 	(void)fd_close(ctrl->watch_fd);
 	(void)pthread_cond_destroy(&ctrl->stepped);

@@ -160,6 +160,7 @@ int main(int argc, char **argv)
 	        CASE("06", "buffer_space", test_06_buffer_space),
 	        CASE("07", "short read", test_07_short_read),
 	        CASE("08", "recv waits for all", test_08_recv_waits_for_all),
+	        CASE("08", "recv of single bytes", test_08_recv_of_single_bytes),
 	        CASE("09", "more than a ring", test_09_more_than_a_ring),
 	        CASE("10", "around the end of the ring", test_10_around_the_end),
 	        CASE("12", "wait returns on connect", test_12_wait_for_client),

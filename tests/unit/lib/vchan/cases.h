@@ -39,6 +39,7 @@ void test_05_data_ready(void **state);
 void test_06_buffer_space(void **state);
 void test_07_short_read(void **state);
 void test_08_recv_waits_for_all(void **state);
+void test_08_recv_of_single_bytes(void **state);
 void test_09_more_than_a_ring(void **state);
 void test_10_around_the_end(void **state);
 void test_12_wait_for_client(void **state);

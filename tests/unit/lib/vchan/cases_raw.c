@@ -140,6 +140,40 @@ void test_08_recv_waits_for_all(void **state)
 	(void)close(raw);
 }
 
+static void *send_one_by_one(void *arg)
+{
+	for (int i = 0; i < 4096; i++)
+		raw_send(*(int *)arg, i % 2 ? "b" : "a", 1);
+	return NULL;
+}
+
+/* The kernel holds only some hundred of them at once. */
+void test_08_recv_of_single_bytes(void **state)
+{
+	libvchan_t *s = server(1024);
+	int raw = raw_connect();
+	pthread_t sender;
+	char buf[4096];
+
+	wait_until_open(s);
+	assert_int_equal(pthread_create(&sender, NULL, send_one_by_one, &raw), 0);
+	assert_int_equal(libvchan_recv(s, buf, 4000), 4000);
+	assert_memory_equal(buf + 3996, "abab", 4);
+	while (libvchan_data_ready(s) < 96)
+		assert_int_equal(libvchan_wait(s), 0);
+	assert_int_equal(libvchan_read(s, buf, sizeof(buf)), 96);
+	assert_int_equal(pthread_join(sender, NULL), 0);
+	raw_send(raw, "rest", 4);
+	wait_for_data(s, 4);
+	(void)close(raw);
+	/* Too few before the end: an error, and they can still be read. */
+	assert_int_equal(libvchan_recv(s, buf, 8), -1);
+	assert_int_equal(libvchan_data_ready(s), 4);
+	assert_int_equal(libvchan_read(s, buf, 8), 4);
+	assert_int_equal(libvchan_read(s, buf, 8), -1);
+	libvchan_close(s);
+}
+
 void test_09_more_than_a_ring(void **state)
 {
 	libvchan_t *s = server(1024);
