@@ -129,10 +129,8 @@ static void become_client(const struct policy_exec_caller *caller,
 	char path[PATH_MAX], *command = make_command(caller, answer), *connect = NULL;
 	char *name = strdup(target);
 	/* -E: the status is about the call, not the program; -W: wait for it; -k: then kill. */
-	char *argv[] = {path,    disposable ? (char[]){"-EWkd"} : (char[]){"-Ed"},
-	                name,    (char[]){"-c"},
-	                connect, command,
-	                NULL};
+	char waiting[] = "-EWkd", plain[] = "-Ed", from[] = "-c";
+	char *argv[] = {path, disposable ? waiting : plain, name, from, connect, command, NULL};
 
 	if (asprintf(&connect, "%s,%s,%s", caller->ident, caller->name, caller->domid) < 0)
 		connect = NULL;
