@@ -64,13 +64,15 @@ static double call_us(const struct trace_set *set, const struct trace_call *call
 	                  event_of(set, call, call->n_events - 1)->time_ns);
 }
 
-/* Whether its beginning is in the rings: a port that is released later is not a call. */
+/* Whether its beginning is in the rings: a port that is released later is not a call. In a qube a
+ * call begins with its service. */
 static bool call_began(const struct trace_set *set, const struct trace_call *call)
 {
 	for (size_t i = 0; i < call->n_events; i++) {
 		uint32_t stage = event_of(set, call, i)->stage;
 
-		if (stage == TRACE_TRIGGER || stage == TRACE_EXEC_SENT)
+		if (stage == TRACE_TRIGGER || stage == TRACE_EXEC_SENT ||
+		    stage == TRACE_SERVICE_SPAWN)
 			return true;
 	}
 	return false;

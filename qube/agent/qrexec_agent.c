@@ -15,6 +15,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
+#include "lib/trace/trace.h"
 #include "qube/agent/agent.h"
 #include "qube/agent/fork_server.h"
 
@@ -104,6 +105,7 @@ int main(int argc, char **argv)
 {
 	static char socket_path[PATH_MAX];
 	static char fork_format[PATH_MAX];
+	static char trace_dir[PATH_MAX];
 	/* Not on the stack: what it holds is in use until the process is gone. */
 	static struct agent agent;
 	int status;
@@ -124,6 +126,9 @@ int main(int argc, char **argv)
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGCHLD, SIG_DFL);
+	/* Before the workers are forked: they write into the same ring. */
+	if (path_make(trace_dir, sizeof(trace_dir), TRACE_DIR, NULL) == 0)
+		trace_open(trace_dir, "qrexec-agent");
 	if (start(&agent)) {
 		LOG_ERRNO("the agent cannot start");
 		return 1;

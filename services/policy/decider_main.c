@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "lib/base/paths.h"
+#include "lib/trace/trace.h"
 #include "services/policy/rights.h"
 #include "services/policy/servers.h"
 #include "services/policy/starter.h"
@@ -166,6 +169,7 @@ static void drain(struct service *s)
 int main(int argc, char **argv)
 {
 	struct policy_place place = {.dirs = (const char *const *)argv + 4};
+	char trace_dir[PATH_MAX];
 	long user;
 	int status;
 
@@ -176,6 +180,8 @@ int main(int argc, char **argv)
 		LOG("%s is started by skerry-policy", argv[0]);
 		return 2;
 	}
+	if (path_make(trace_dir, sizeof(trace_dir), TRACE_DIR, NULL) == 0)
+		trace_open(trace_dir, "skerry-policy");
 	/* The starter says when to stop, by closing the control socket. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);

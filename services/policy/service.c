@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/check.h"
+#include "lib/trace/trace.h"
 #include "proto/decision.h"
 #include "proto/limits.h"
 
@@ -207,12 +208,21 @@ static void decide_prompt(struct service *s, struct owner *owner, const struct a
 		return;
 	}
 	guivm = guivm_of(asking->bound->view, d->source);
-	if (guivm && prompts_ask(asking, guivm, &reason) == 0)
+	if (guivm && prompts_ask(asking, guivm, &reason) == 0) {
+		trace_point(question->call, TRACE_ASK_SHOWN, 0, NULL);
 		return;
+	}
 	if (guivm)
 		LOG_QUBE(&s->limit, "no prompt for %s: %s", asking->question.source, reason);
 	decision_refuse(d);
 	asking_finish(asking, d, 0);
+}
+
+static uint32_t traced_verdict(const struct decision *d)
+{
+	if (d->kind == DECISION_ALLOW)
+		return 1;
+	return d->kind == DECISION_ASK ? 2 : 0;
 }
 
 static void decide(struct service *s, struct owner *owner, const struct policy_question *question,
@@ -230,6 +240,7 @@ static void decide(struct service *s, struct owner *owner, const struct policy_q
 		return;
 	}
 	policy_decide(s->bound->view, question, &d);
+	trace_point(question->call, TRACE_POLICY_DECIDED, traced_verdict(&d), NULL);
 	if (d.kind == DECISION_ASK && (question->flags & POLICY_ASSUME_YES)) {
 		decision_choose(s->bound->view, &d, d.offers, d.requested.text);
 	} else if (d.kind == DECISION_ASK && is_just(question)) {
@@ -316,6 +327,9 @@ void asking_finish(struct asking *asking, struct decision *decision, unsigned in
 {
 	struct service *s = asking->service;
 
+	if (flags & DECISION_PROMPTED)
+		trace_point(asking->question.call, TRACE_ASK_ANSWERED,
+		            decision->kind == DECISION_ALLOW, NULL);
 	finish(s, asking->owner, asking->bound->view, &asking->question, decision, flags,
 	       flags & DECISION_PROMPTED ? asking->asked : NULL);
 	asking_free(asking);

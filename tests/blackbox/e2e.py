@@ -253,5 +253,19 @@ def _(t, sut):
         check(seen[-1] == header + body, f"{name}: what arrived")
 
 
+# If this failed, nobody could see where a call's time went: the policy's part, or the qube's.
+@case("skerry trace: stages of the policy service in dom0, of the service in its qube")
+def _(t):
+    sut = start(t, "socket", trace=True)
+    equal(sut.call("vma", "vmb", "test.Ok").returncode, 0)
+    for qube, stages in ((None, (b"policy asked", b"policy decided", b"port known")),
+                         ("vmb", (b"service started", b"first byte", b"exit code sent"))):
+        shown = subprocess.run([sut.program("skerry"), "trace"], env=sut.env(qube), timeout=20,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        for stage in stages:
+            check(stage in shown.stdout, shown.stdout.decode())
+    done(t)
+
+
 if __name__ == "__main__":
     main()
