@@ -389,7 +389,7 @@ static ssize_t message_from_fd(struct vchan *vchan, int fd, size_t head_len, siz
                                void *arg)
 {
 	uint8_t head[VCHAN_HEAD_MAX];
-	struct iovec spans[2], body[2];
+	struct iovec spans[2] = {{0}}, body[2];
 	ssize_t n = -1;
 
 	if (usable(vchan))

@@ -28,12 +28,12 @@
 #define SAFE_FD      32     /* descriptors are moved above those that a child is to find */
 
 struct child {
-	const char *name;
+	char name[24];
 	struct loop_child source;
 	struct loop_timer again;
-	bool running;
 	uint64_t started_ns;
 	unsigned int delay_ms;
+	bool running;
 };
 
 static struct child children[CHILDREN] = {
@@ -174,7 +174,7 @@ static int start(struct child *c, char *argv[], const int *fds, size_t n_fds)
 		LOG_ERRNO("%s", c->name);
 		return -1;
 	}
-	argv[0] = path;
+	argv[0] = c->name;
 	r = posix_spawn_file_actions_init(&actions);
 	if (r == 0) {
 		for (i = 0; i < n_fds && r == 0; i++)
@@ -212,7 +212,7 @@ static int make_pair(int type, int ends[2])
 static int try_helper(struct child *c)
 {
 	uint8_t which = (uint8_t)(c - children);
-	char *argument = NULL;
+	char *argv[3] = {NULL};
 	int pair[2], r;
 
 	if (make_pair(SOCK_STREAM | SOCK_NONBLOCK, pair)) {
@@ -220,11 +220,9 @@ static int try_helper(struct child *c)
 		return -1;
 	}
 	if (options->helper_args[which])
-		argument = strdup(options->helper_args[which]);
-	r = options->helper_args[which] && !argument
-	            ? -1
-	            : start(c, (char *[]){NULL, argument, NULL}, &pair[1], 1);
-	free(argument);
+		argv[1] = strdup(options->helper_args[which]);
+	r = options->helper_args[which] && !argv[1] ? -1 : start(c, argv, &pair[1], 1);
+	free(argv[1]);
 	fd_close(pair[1]);
 	if (r == 0 && fd_send_message(control, &which, 1, &pair[0], 1) != 1)
 		LOG_ERRNO("the deciding process does not take a new %s", c->name);
@@ -249,10 +247,13 @@ static int start_decider(void)
 	while (options->decider_args[n] && n + 2 < ARRAY_LEN(argv)) {
 		argv[n + 1] = strdup(options->decider_args[n]);
 		if (!argv[++n])
-			return -1;
+			break;
 	}
-	if (make_pair(SOCK_SEQPACKET, pair))
+	if ((n > 0 && !argv[n]) || make_pair(SOCK_SEQPACKET, pair)) {
+		while (n > 0)
+			free(argv[n--]);
 		return -1;
+	}
 	fds[0] = pair[1];
 	memcpy(fds + 1, options->listen, sizeof(options->listen));
 	r = fd_set_blocking(pair[0], false);
