@@ -33,7 +33,7 @@ TIERS = {
     "confine": [("release", True), ("release", False), ("attack", True), ("attack", False)],
     "hardening": [("release", False)],
     "model": [("release", True)],
-    "faults": [("san", True)],
+    "faults": [("san", True), ("release", True)],
     "fuzz": [("fuzz", True)],
     "repro": [("release", False)],
     "coverage": [("cov", True)],
