@@ -365,8 +365,9 @@ def agent_case(t, command, good):
               f"the next call after {what}")
         return hit
 
-    # strace cannot tell the additions to an epoll set from the removals, which do not fail.
-    check(each_fault(t, run, without=("epoll_ctl",)) > 20, "faults that were reached")
+    # strace cannot tell the additions to an epoll set from the removals, which do not fail. And an idle
+    # agent waits in epoll_wait: a tracer that leaves in the middle of its fault makes it ENOSYS.
+    check(each_fault(t, run, without=("epoll_ctl", "epoll_wait")) > 20, "faults that were reached")
 
 
 @case("faults-05 qrexec-agent: a program")
