@@ -347,10 +347,10 @@ def vectors(kind, paths):
     if not os.path.exists(program):
         sys.exit("no vectors of kind %s; %s is missing" % (kind, program))
     ground = Ground(False, TOP)
-    # What needs the running service has a driver of its own beside the program. Each takes its cases and
-    # leaves those of the other, so one of them may find nothing to do; finish() wants something to pass.
-    driver = os.path.join(TOP, "tests", "vectors", kind + "_daemon.py")
-    for command in [program], ["/usr/bin/python3", driver]:
+    # What needs the running service or programs has a driver of its own beside the program. Each takes its cases
+    # and leaves those of the other, so one of them may find nothing to do; finish() wants something to pass.
+    drivers = [os.path.join(TOP, "tests", "vectors", kind + end) for end in ("_daemon.py", "_programs.py")]
+    for command in [program], *(["/usr/bin/python3", driver] for driver in drivers):
         if not os.path.exists(command[-1]):
             continue
         test = {"cmd": command + [os.path.abspath(p) for p in paths], "workdir": None,

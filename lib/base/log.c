@@ -21,32 +21,6 @@ void log_set_fd(int fd)
 	log_fd = fd;
 }
 
-size_t escape_text(char *dst, size_t dst_len, const void *src, size_t src_len)
-{
-	static const char hex[] = "0123456789abcdef";
-	const unsigned char *in = src;
-	size_t out = 0;
-
-	if (dst_len == 0)
-		return 0;
-	for (size_t i = 0; i < src_len; i++) {
-		if (in[i] >= 0x20 && in[i] <= 0x7e && in[i] != '\\') {
-			if (out + 1 >= dst_len)
-				break;
-			dst[out++] = (char)in[i];
-		} else {
-			if (out + 4 >= dst_len)
-				break;
-			dst[out++] = '\\';
-			dst[out++] = 'x';
-			dst[out++] = hex[in[i] >> 4];
-			dst[out++] = hex[in[i] & 15];
-		}
-	}
-	dst[out] = '\0';
-	return out;
-}
-
 static size_t put_prefix(char *dst, size_t len, const char *file, int line, const char *func)
 {
 	struct timespec now;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "lib/base/compat.h"
+#include "lib/base/escape.h"
 
 /*
  * One line per event to standard error, in the form of the programs that Skerry stands in for:
@@ -53,13 +54,5 @@ void log_write(const char *file, int line, const char *func, int err, const char
 
 /** log_allow() - whether this source may write a line now; says once how many were dropped */
 int log_allow(struct log_limit *limit);
-
-/**
- * escape_text() - hostile bytes as printable ASCII
- * @dst:  written, NUL-terminated if dst_len > 0; needs 4 bytes for each input byte to hold all
- *
- * Returns the bytes written without the NUL; cuts between characters if dst is too small.
- */
-size_t escape_text(char *dst, size_t dst_len, const void *src, size_t src_len);
 
 #endif
