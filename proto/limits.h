@@ -29,6 +29,8 @@
 #define LIMIT_BREAK_GRACE_MS  10000 /* --direct: a new agent after a protocol error; chosen */
 #define LIMIT_RECONNECT_MS    1000  /* pause between control connections, at most; chosen */
 #define LIMIT_LEAVE_MS        3000  /* disposables being killed when the daemon ends; chosen */
+#define LIMIT_CHANNEL_WISHES      2048 /* channels of one qube that wait for the other end; chosen */
+#define LIMIT_CHANNEL_WISHES_DOM0 8192 /* the same of dom0's programs together; chosen */
 #define LIMIT_LOG_BURST       50    /* lines a qube can cause at once; chosen */
 
 #endif

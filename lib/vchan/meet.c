@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "lib/vchan/meet.h"
+#include "lib/vchan/meet_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,17 +26,6 @@
 #define WATCH_NS     (MEET_WATCH_MS * 1000000ULL)
 #define TEMP_NAMES   64 /* tries for a temporary name; chosen */
 
-struct meet {
-	int epoll_fd;   /* borrowed */
-	int listener;   /* server; -1 else */
-	int timer_fd;   /* client that waits; -1 else */
-	int inotify_fd; /* client that has waited long; -1 else */
-	dev_t dev;      /* server: identity of our own path */
-	ino_t ino;
-	uint64_t since_ns; /* client: start of the wait; 0 before the first miss */
-	char path[];
-};
-
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -45,20 +34,23 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 }
 
-static struct meet *meet_new(const char *path, int epoll_fd)
+struct meet *meet_new(const char *path, int epoll_fd)
 {
 	size_t len = strlen(path) + 1;
 	struct meet *meet = malloc(sizeof(*meet) + len);
 
 	if (!meet)
 		return NULL;
-	*meet = (struct meet){
-	        .epoll_fd = epoll_fd, .listener = -1, .timer_fd = -1, .inotify_fd = -1};
+	*meet = (struct meet){.epoll_fd = epoll_fd,
+	                      .listener = -1,
+	                      .timer_fd = -1,
+	                      .inotify_fd = -1,
+	                      .broker = -1};
 	memcpy(meet->path, path, len);
 	return meet;
 }
 
-static int watch(const struct meet *meet, int fd)
+int meet_watch(const struct meet *meet, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
@@ -112,7 +104,7 @@ static int listen_free(struct meet *meet)
 	if (bind(meet->listener, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return errno == EADDRINUSE ? 1 : -1;
 	if (stat(meet->path, &st) < 0 || listen(meet->listener, 1) < 0 ||
-	    watch(meet, meet->listener) < 0) {
+	    meet_watch(meet, meet->listener) < 0) {
 		int saved = errno;
 
 		(void)unlink(meet->path);
@@ -134,8 +126,8 @@ static int listen_at(struct meet *meet)
 		return r;
 	if (bind_temp(meet->listener, meet->path, temp, sizeof(temp)))
 		return -1;
-	if (listen(meet->listener, 1) < 0 || stat(temp, &st) < 0 || watch(meet, meet->listener) ||
-	    rename(temp, meet->path) < 0) {
+	if (listen(meet->listener, 1) < 0 || stat(temp, &st) < 0 ||
+	    meet_watch(meet, meet->listener) || rename(temp, meet->path) < 0) {
 		int saved = errno;
 
 		(void)unlink(temp);
@@ -207,7 +199,7 @@ static int accept_one(struct meet *meet, int *ret_sock)
 	return -1;
 }
 
-static bool try_later(int error)
+bool meet_try_later(int error)
 {
 	return error == ENOENT || error == ECONNREFUSED || error == EAGAIN || error == EINTR;
 }
@@ -223,10 +215,10 @@ static int try_connect(struct meet *meet, int *ret_sock)
 
 	*ret_sock = -1;
 	if (stat(meet->path, &before) < 0)
-		return try_later(errno) ? 0 : -1;
+		return meet_try_later(errno) ? 0 : -1;
 	sock = fd_connect_unix(meet->path, SOCK_STREAM | SOCK_NONBLOCK);
 	if (sock < 0)
-		return try_later(errno) ? 0 : -1;
+		return meet_try_later(errno) ? 0 : -1;
 	if (stat(meet->path, &after) == 0 &&
 	    (after.st_dev != before.st_dev || after.st_ino != before.st_ino))
 		return 0;
@@ -249,11 +241,11 @@ static void watch_directory(struct meet *meet)
 	if (meet->inotify_fd < 0)
 		return;
 	if (inotify_add_watch(meet->inotify_fd, dir, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0 ||
-	    watch(meet, meet->inotify_fd))
+	    meet_watch(meet, meet->inotify_fd))
 		meet->inotify_fd = fd_close(meet->inotify_fd);
 }
 
-static int wait_more(struct meet *meet)
+int meet_wait_more(struct meet *meet)
 {
 	uint64_t now = now_ns();
 	uint64_t waited, next;
@@ -263,7 +255,7 @@ static int wait_more(struct meet *meet)
 		meet->since_ns = now;
 	waited = now - meet->since_ns;
 	next = MIN(MAX(waited / 2, TRY_FIRST_NS), TRY_LAST_NS);
-	if (meet->inotify_fd < 0 && waited >= WATCH_NS)
+	if (meet->inotify_fd < 0 && waited >= WATCH_NS && !meet->has_broker)
 		watch_directory(meet);
 	else if (meet->inotify_fd >= 0)
 		next = TRY_SAFE_NS;
@@ -272,11 +264,17 @@ static int wait_more(struct meet *meet)
 	return timerfd_settime(meet->timer_fd, 0, &when, NULL);
 }
 
+int meet_make_timer(struct meet *meet)
+{
+	meet->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	return meet->timer_fd < 0 || meet_watch(meet, meet->timer_fd) ? -1 : 0;
+}
+
 static int connect_or_wait(struct meet *meet, int *ret_sock)
 {
 	if (try_connect(meet, ret_sock))
 		return -1;
-	return *ret_sock >= 0 ? 0 : wait_more(meet);
+	return *ret_sock >= 0 ? 0 : meet_wait_more(meet);
 }
 
 int meet_connect(const char *path, int epoll_fd, struct meet **ret_meet, int *ret_sock)
@@ -289,8 +287,7 @@ int meet_connect(const char *path, int epoll_fd, struct meet **ret_meet, int *re
 	if (try_connect(meet, ret_sock))
 		goto failed;
 	if (*ret_sock < 0) {
-		meet->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-		if (meet->timer_fd < 0 || watch(meet, meet->timer_fd) || wait_more(meet))
+		if (meet_make_timer(meet) || meet_wait_more(meet))
 			goto failed;
 	}
 	*ret_meet = meet;
@@ -304,6 +301,8 @@ int meet_step(struct meet *meet, int *ret_sock)
 {
 	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 
+	if (meet->has_broker)
+		return meet_broker_step(meet, ret_sock);
 	if (meet->listener >= 0)
 		return accept_one(meet, ret_sock);
 	/* Only that something happened matters; what is left over wakes us again. */
@@ -315,7 +314,7 @@ int meet_step(struct meet *meet, int *ret_sock)
 
 int meet_listener(const struct meet *meet)
 {
-	return meet->listener;
+	return meet->has_broker && meet->is_server ? meet->epoll_fd : meet->listener;
 }
 
 struct meet *meet_free(struct meet *meet)
@@ -327,6 +326,7 @@ struct meet *meet_free(struct meet *meet)
 	close_listener(meet);
 	meet->timer_fd = fd_close(meet->timer_fd);
 	meet->inotify_fd = fd_close(meet->inotify_fd);
+	meet->broker = fd_close(meet->broker);
 	free(meet);
 	errno = saved;
 	return NULL;

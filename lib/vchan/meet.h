@@ -3,6 +3,7 @@
 #define LIB_VCHAN_MEET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/base/compat.h"
 
@@ -33,6 +34,17 @@ int meet_listen(const char *path, int epoll_fd, struct meet **ret_meet) MUST_CHE
 int meet_connect(const char *path, int epoll_fd, struct meet **ret_meet, int *ret_sock) MUST_CHECK;
 
 /**
+ * meet_broker() - as meet_listen() and meet_connect(), through a broker that knows both sides
+ * @path:  the broker's socket; who may speak there is one domain for it
+ *
+ * The question is asked again after a pause as long as nobody answers: a broker that is started anew
+ * has forgotten it.
+ * Errors: 0, or -1 with errno.
+ */
+int meet_broker(const char *path, int epoll_fd, bool is_server, uint32_t peer, uint32_t port,
+                struct meet **ret_meet) MUST_CHECK;
+
+/**
  * meet_step() - the epoll descriptor was readable: accept, or try again
  * @ret_sock:  given; the connection (non-blocking), or -1 if there is none yet; meet_free() is due
  *             once it is there
@@ -40,7 +52,7 @@ int meet_connect(const char *path, int epoll_fd, struct meet **ret_meet, int *re
  */
 int meet_step(struct meet *meet, int *ret_sock) MUST_CHECK;
 
-/** meet_listener() - the listening descriptor, borrowed; -1 for a client */
+/** meet_listener() - what becomes readable when a client comes, borrowed; -1 for a client */
 int meet_listener(const struct meet *meet);
 
 /** meet_free() - stop; a server's path is removed if it still is its own; NULL is accepted */

@@ -67,7 +67,9 @@ int vchan_config_from_env(struct vchan_config *out)
 	const char *transport = getenv("VCHAN_TRANSPORT");
 	const char *domain = getenv("VCHAN_DOMAIN");
 
-	*out = (struct vchan_config){.transport = VCHAN_SOCKET, .dir = getenv("VCHAN_SOCKET_DIR")};
+	*out = (struct vchan_config){.transport = VCHAN_SOCKET,
+	                             .dir = getenv("VCHAN_SOCKET_DIR"),
+	                             .broker = getenv("VCHAN_BROKER")};
 	if (transport && strcmp(transport, "memfd") == 0) {
 		out->transport = VCHAN_MEMFD;
 	} else if (transport && *transport && strcmp(transport, "socket") != 0) {
@@ -133,13 +135,26 @@ static struct vchan *vchan_new(enum vchan_transport transport, bool is_server)
 	return vchan;
 }
 
+/* The socket of the broker that this channel is to be made by; NULL: by path. */
+static const char *broker_of(const struct vchan_config *config)
+{
+	const char *broker = config->broker ? config->broker : getenv("VCHAN_BROKER");
+
+	return config->transport == VCHAN_MEMFD && broker && *broker ? broker : NULL;
+}
+
 static int start(struct vchan *vchan, const struct vchan_config *config)
 {
+	const char *broker = broker_of(config);
 	char path[PATH_MAX];
 	int sock = -1;
 
-	if (make_path(path, sizeof(path), config, vchan->is_server) ||
-	    vchan->ops->prepare(vchan, config))
+	if (vchan->ops->prepare(vchan, config))
+		return -1;
+	if (broker)
+		return meet_broker(broker, vchan->epoll_fd, vchan->is_server,
+		                   (uint32_t)config->peer, (uint32_t)config->port, &vchan->meet);
+	if (make_path(path, sizeof(path), config, vchan->is_server))
 		return -1;
 	if (vchan->is_server)
 		return meet_listen(path, vchan->epoll_fd, &vchan->meet);

@@ -38,9 +38,11 @@ struct vchan;
 
 struct vchan_config {
 	enum vchan_transport transport;
-	const char *dir; /* borrowed for the call; NULL: VCHAN_SOCKET_DIR or /var/run/vchan */
-	int own;         /* own domid */
-	int peer;        /* the other domid */
+	const char *dir;    /* borrowed for the call; NULL: VCHAN_SOCKET_DIR or /var/run/vchan */
+	const char *broker; /* memfd: socket of the broker in place of dir, borrowed for the call;
+			     * NULL: VCHAN_BROKER, and if that is not set either, dir */
+	int own;            /* own domid */
+	int peer;           /* the other domid */
 	int port;
 	size_t read_min; /* server: ring bytes at least, up to VCHAN_RING_MAX; client: not used */
 	size_t write_min;
@@ -48,8 +50,8 @@ struct vchan_config {
 
 #define VCHAN_RING_MAX (1U << 20) /* bytes; protocol */
 
-/** vchan_config_from_env() - transport, dir and own domid from VCHAN_TRANSPORT (socket | memfd),
- *  VCHAN_SOCKET_DIR and VCHAN_DOMAIN; the strings are borrowed from the environment.
+/** vchan_config_from_env() - transport, dir, broker and own domid from VCHAN_TRANSPORT (socket | memfd),
+ *  VCHAN_SOCKET_DIR, VCHAN_BROKER and VCHAN_DOMAIN; the strings are borrowed from the environment.
  *  Errors: 0, or -1 with errno EINVAL (a domain that is no number, an unknown transport). */
 int vchan_config_from_env(struct vchan_config *out) MUST_CHECK;
 

@@ -360,6 +360,8 @@ PROGRAMS = {
     "skerry-qrexec-slice": "slices/qrexec/skerry-qrexec-slice",
     "skerry-qrexec-runner": "slices/qrexec/skerry-qrexec-runner",
     "skerry-policy": "services/policy/skerry-policy",
+    "skerry-channels": "services/channels/skerry-channels",
+    "vchan-node": "tests/unit/lib/vchan/vchan-node",
     "qrexec-agent": "qube/agent/qrexec-agent",
     "qrexec-fork-server": "qube/agent/qrexec-fork-server",
     "qrexec-client-vm": "qube/client/qrexec-client-vm",

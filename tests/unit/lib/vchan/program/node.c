@@ -97,14 +97,17 @@ static int copy(libvchan_t *ctrl)
 int main(int argc, char **argv)
 {
 	libvchan_t *ctrl;
+	int domain, port;
 	int status = 0;
 
 	if (argc != 4)
 		return 2;
+	domain = (int)strtol(argv[2], NULL, 10);
+	port = (int)strtol(argv[3], NULL, 10);
 	if (strcmp(argv[1], "client") == 0)
-		ctrl = libvchan_client_init(atoi(argv[2]), atoi(argv[3]));
+		ctrl = libvchan_client_init(domain, port);
 	else
-		ctrl = libvchan_server_init(atoi(argv[2]), atoi(argv[3]), 4096, 4096);
+		ctrl = libvchan_server_init(domain, port, 4096, 4096);
 	if (!ctrl) {
 		perror("libvchan");
 		return 1;
