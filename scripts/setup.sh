@@ -18,7 +18,7 @@ export CCACHE_DIR="${CCACHE_DIR:-$top/build/ccache}"
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libseccomp-dev libjson-c-dev
 libsodium-dev libpam0g-dev libcmocka-dev"
 test_packages="clang clang-format graphviz clang-tidy cppcheck shellcheck codespell mandoc spin binutils strace
-util-linux"
+util-linux poppler-utils graphicsmagick librsvg2-bin gnupg openssh-client"
 
 say() { printf '%s\n' "setup: $*" >&2; }
 

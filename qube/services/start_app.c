@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * qubes.StartApp+ID and qubes-desktop-run FILE: start an application of this qube. The id may come from
+ * another qube: it names one of this qube's own .desktop files, never a path.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/paths.h"
+#include "proto/services/desktop.h"
+#include "qube/services/apps.h"
+
+/* Files that an application opens go to a disposable, if the qube's owner said so for it. */
+static void use_override(const char *id)
+{
+	char name[256];
+	char path[PATH_MAX];
+
+	(void)snprintf(name, sizeof(name), "app-dispvm.%s", id);
+	if (path_make(path, sizeof(path), "/run/qubes-service", name) == 0 &&
+	    access(path, F_OK) == 0)
+		(void)setenv("XDG_DATA_DIRS", "/usr/share/qubes/xdg-override", 1);
+}
+
+/* A menu's line names a file of the data folders; a user may also give a path. */
+static int desktop_run(char *file)
+{
+	static struct apps_folders folders;
+	char path[PATH_MAX];
+	char *suffix = strrchr(file, '.');
+
+	if (strchr(file, '/'))
+		return apps_launch(file) ? 1 : 0;
+	if (suffix && strcmp(suffix, ".desktop") == 0)
+		*suffix = '\0';
+	apps_folders(&folders);
+	if (!desktop_id_legal(file) || apps_find(&folders, file, path)) {
+		printf("%s: no such application in this qube\n", file);
+		return 1;
+	}
+	return apps_launch(path) ? 1 : 0;
+}
+
+static int start_app(const char *id)
+{
+	static struct apps_folders folders;
+	char path[PATH_MAX];
+
+	apps_folders(&folders);
+	if (!desktop_id_legal(id) || apps_find(&folders, id, path)) {
+		printf("%s: no such application in this qube\n", desktop_id_legal(id) ? id : "?");
+		return 1;
+	}
+	use_override(id);
+	return apps_launch(path) ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = strrchr(argv[0], '/');
+
+	log_init("start-app");
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	name = name ? name + 1 : argv[0];
+	if (argc != 2) {
+		(void)fprintf(stderr, strcmp(name, "qubes-desktop-run") == 0
+		                              ? "usage: qubes-desktop-run FILE.desktop\n"
+		                              : "usage: qubes.StartApp+APPLICATION\n");
+		return 2;
+	}
+	if (strcmp(name, "qubes-desktop-run") == 0)
+		return desktop_run(argv[1]);
+	return start_app(argv[1]);
+}
