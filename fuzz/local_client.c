@@ -71,7 +71,7 @@ static void set_up(uint8_t mode)
 	CHECK(keeper.loop);
 	keeper.options = &options;
 	keeper.local.fd = -1;
-	ports_init(&keeper.ports, OWN);
+	ports_init(&keeper.ports, OWN, 130000);
 	deaf = mode & 1;
 	alone = mode & 2;
 	n_commands = 0;

@@ -21,6 +21,8 @@
 #define LIMIT_RUNNER_CHANNEL_MS  5000       /* data channel of a dom0 service; protocol */
 #define LIMIT_OUTPUT_QUEUE       (4U << 20) /* bytes waiting for an agent that does not read; chosen */
 #define LIMIT_PORT_QUARANTINE_MS 1000 /* a peer's returned ports are remembered at least; chosen */
+#define LIMIT_PORT_HOLD_MS                                                                         \
+	130000 /* a port whose call may still have a service that waits; protocol (120 s), and 10 */
 #define LIMIT_PORT_WAIT_MS                                                                         \
 	15000 /* a pair of qubes of which no call ends: those that wait for a port; chosen */
 #define LIMIT_DOM0_SERVICES   512   /* dom0 services running for one qube; chosen */

@@ -46,7 +46,12 @@ uint64_t keeper_port_wait_ms(const struct keeper *k, uint32_t domain, uint64_t s
 {
 	uint64_t moved_ms = MAX(since_ms, ports_last_ms(&k->ports, domain));
 	uint64_t end_ms = moved_ms + deadline_ms(LIMIT_PORT_WAIT_MS);
+	uint64_t held_ms = ports_held_until_ms(&k->ports, domain);
 	uint64_t now_ms = keeper_now_ms();
+
+	/* A port is sure to come: holds_expire() serves who waits before the second is over. */
+	if (held_ms > 0)
+		end_ms = MAX(end_ms, held_ms + 1000);
 
 	return end_ms > now_ms ? end_ms - now_ms : 0;
 }
@@ -241,6 +246,17 @@ void keeper_opened(struct keeper *k)
 	k->was_open = true;
 }
 
+static void holds_expire(void *arg)
+{
+	struct keeper *k = arg;
+	uint64_t now_ms = keeper_now_ms();
+	uint64_t next_ms = ports_expire(&k->ports, now_ms);
+
+	if (next_ms > 0 && loop_timer_set(k->loop, &k->hold_timer,
+	                                  next_ms > now_ms ? next_ms - now_ms : 1, holds_expire, k))
+		LOG("no memory: held ports stay held until the next call ends");
+}
+
 void keeper_terminated(struct keeper *k, const struct keeper_terminated *message)
 {
 	void *owner = NULL;
@@ -248,6 +264,8 @@ void keeper_terminated(struct keeper *k, const struct keeper_terminated *message
 	if (ports_release(&k->ports, message->domain, message->port, keeper_now_ms(), &owner) &&
 	    owner)
 		local_terminated(k, owner);
+	if (k->ports.n_held > 0 && k->hold_timer.index == 0)
+		holds_expire(k);
 }
 
 static bool must_end(const struct keeper *k)
@@ -263,7 +281,8 @@ void keeper_slice_gone(struct keeper *k)
 	bool was_running = k->state == KEEPER_RUNNING;
 
 	take_down(k);
-	ports_release_all(&k->ports, keeper_now_ms());
+	ports_hold_all(&k->ports, keeper_now_ms());
+	holds_expire(k);
 	if (must_end(k)) {
 		end(k, 1);
 		return;
@@ -309,7 +328,7 @@ static int set_up(struct keeper *k, const struct keeper_options *options)
 	k->slice.last = &k->slice.first;
 	k->pause_ms = RECONNECT_MIN_MS;
 	policy_link_init(k);
-	ports_init(&k->ports, (uint32_t)options->xid);
+	ports_init(&k->ports, (uint32_t)options->xid, deadline_ms(LIMIT_PORT_HOLD_MS));
 	raise_descriptors();
 	(void)snprintf(name, sizeof(name), "qrexec-%s", options->name);
 	if (path_make(dir, sizeof(dir), TRACE_DIR, NULL) == 0)
@@ -342,6 +361,7 @@ int keeper_run(const struct keeper_options *options)
 		}
 	}
 	take_down(k);
+	loop_timer_clear(k->loop, &k->hold_timer);
 	policy_link_stop(k);
 	policy_text_stop(k);
 	runner_link_stop(k);

@@ -112,6 +112,7 @@ struct keeper {
 	struct loop_fd vchan_source;
 	struct loop_timer start_timer; /* limit for channel and HELLO */
 	struct loop_timer again_timer; /* pause before the next connection */
+	struct loop_timer hold_timer;  /* the first hold of a port ends */
 	uint64_t pause_ms;             /* the next pause */
 	uint64_t open_ns;              /* when the connection became open */
 	struct log_limit log_limit;    /* lines that the qube causes */
@@ -142,7 +143,8 @@ uint64_t keeper_now_ms(void);
 /**
  * keeper_port_wait_ms() - how long a call may still wait for a port of its pair of qubes
  * The limit runs from when the call began to wait or the pair last gave a port back, so a long queue
- * that moves is served to its end, first come, first served; 0: it has passed.
+ * that moves is served to its end, first come, first served. While ports of the pair are held, it runs
+ * until one of them is free. 0: it has passed.
  */
 uint64_t keeper_port_wait_ms(const struct keeper *k, uint32_t domain, uint64_t since_ms);
 

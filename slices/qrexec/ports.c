@@ -12,17 +12,21 @@ struct port_peer {
 	struct port_peer *next;
 	uint32_t domain;
 	unsigned int n_used;
+	unsigned int n_held;
 	uint64_t last_ms;         /* last release */
 	struct port_wait waiting; /* head of a ring of those who wait for a port */
 	bool used[QREXEC_PORTS];
+	bool doubt[QREXEC_PORTS]; /* a call of an earlier connection may be there; its end was not told */
 	void *owner[QREXEC_PORTS];
+	uint64_t held_ms[QREXEC_PORTS];     /* not used, and not given before then; 0: not held */
 	uint64_t released_ms[QREXEC_PORTS]; /* 0: never had */
 };
 
-void ports_init(struct ports *ports, uint32_t own)
+void ports_init(struct ports *ports, uint32_t own, uint64_t hold_ms)
 {
 	memset(ports, 0, sizeof(*ports));
 	ports->own = own;
+	ports->hold_ms = hold_ms;
 }
 
 void ports_fini(struct ports *ports)
@@ -55,7 +59,7 @@ static void forget_idle(struct ports *ports, uint64_t now_ms)
 	while (*place) {
 		struct port_peer *peer = *place;
 
-		if (peer->n_used == 0 && peer->waiting.next == &peer->waiting &&
+		if (peer->n_used == 0 && peer->n_held == 0 && peer->waiting.next == &peer->waiting &&
 		    ++n_idle > PORT_PEERS_IDLE &&
 		    now_ms - peer->last_ms > LIMIT_PORT_QUARANTINE_MS) {
 			*place = peer->next;
@@ -83,7 +87,12 @@ static struct port_peer *get_peer(struct ports *ports, uint32_t domain, uint64_t
 	return peer;
 }
 
-/* Is port a better than port b for this peer? Neither is in use by it. */
+static bool is_free(const struct port_peer *peer, unsigned int i)
+{
+	return !peer->used[i] && peer->held_ms[i] == 0;
+}
+
+/* Is port a better than port b for this peer? Both are free for it. */
 static bool better(const struct ports *ports, const struct port_peer *peer, unsigned int a,
                    unsigned int b)
 {
@@ -103,7 +112,7 @@ int ports_take(struct ports *ports, uint32_t domain, uint64_t now_ms, void *owne
 	if (!peer)
 		return -1;
 	for (unsigned int i = first; i < QREXEC_PORTS; i += step) {
-		if (!peer->used[i] && (best == QREXEC_PORTS || better(ports, peer, i, best)))
+		if (is_free(peer, i) && (best == QREXEC_PORTS || better(ports, peer, i, best)))
 			best = i;
 	}
 	if (best == QREXEC_PORTS)
@@ -127,7 +136,7 @@ bool ports_full(const struct ports *ports, uint32_t domain)
 {
 	const struct port_peer *peer = find_peer(ports, domain);
 
-	return peer && peer->n_used == (domain == 0 ? QREXEC_PORTS : QREXEC_PORTS / 2);
+	return peer && peer->n_used + peer->n_held == (domain == 0 ? QREXEC_PORTS : QREXEC_PORTS / 2);
 }
 
 int ports_wait(struct ports *ports, uint32_t domain, struct port_wait *w, void (*fn)(void *arg),
@@ -135,7 +144,7 @@ int ports_wait(struct ports *ports, uint32_t domain, struct port_wait *w, void (
 {
 	struct port_peer *peer = find_peer(ports, domain);
 
-	if (!peer || peer->n_used == 0)
+	if (!peer || peer->n_used + peer->n_held == 0)
 		return -1;
 	*w = (struct port_wait){
 	        .next = &peer->waiting, .prev = peer->waiting.prev, .fn = fn, .arg = arg};
@@ -153,64 +162,121 @@ void ports_wait_clear(struct port_wait *w)
 	w->next = w->prev = NULL;
 }
 
-static void free_port(struct ports *ports, struct port_peer *peer, unsigned int i, uint64_t now_ms)
+static void stop_using(struct ports *ports, struct port_peer *peer, unsigned int i)
 {
 	peer->used[i] = false;
 	peer->owner[i] = NULL;
-	peer->released_ms[i] = now_ms ? now_ms : 1;
-	peer->last_ms = now_ms;
 	peer->n_used--;
 	ports->n_users[i]--;
 }
 
-static struct port_peer *find_user(const struct ports *ports, uint32_t domain, uint32_t port,
-                                   unsigned int *ret_i)
+static void hold(struct ports *ports, struct port_peer *peer, unsigned int i, uint64_t now_ms)
 {
-	struct port_peer *peer = find_peer(ports, domain);
+	peer->doubt[i] = true;
+	peer->held_ms[i] = now_ms + ports->hold_ms + 1;
+	peer->n_held++;
+	ports->n_held++;
+}
 
-	if (!peer || !qrexec_port_legal(port) || !peer->used[port - QREXEC_PORT_FIRST])
-		return NULL;
-	*ret_i = port - QREXEC_PORT_FIRST;
-	return peer;
+static void end_hold(struct ports *ports, struct port_peer *peer, unsigned int i)
+{
+	if (peer->held_ms[i] == 0)
+		return;
+	peer->held_ms[i] = 0;
+	peer->n_held--;
+	ports->n_held--;
+}
+
+/* A port has become free: who waits longest takes it. */
+static void give_back(struct port_peer *peer, unsigned int i, uint64_t now_ms)
+{
+	struct port_wait *w = peer->waiting.next;
+
+	peer->released_ms[i] = now_ms ? now_ms : 1;
+	peer->last_ms = now_ms;
+	if (w != &peer->waiting) {
+		ports_wait_clear(w);
+		w->fn(w->arg);
+	}
 }
 
 bool ports_release(struct ports *ports, uint32_t domain, uint32_t port, uint64_t now_ms,
                    void **ret_owner)
 {
-	unsigned int i;
-	struct port_peer *peer = find_user(ports, domain, port, &i);
-	struct port_wait *w;
+	struct port_peer *peer = find_peer(ports, domain);
+	unsigned int i = port - QREXEC_PORT_FIRST;
+	bool was_used;
 
-	if (!peer)
+	if (!peer || !qrexec_port_legal(port) || (!peer->used[i] && !peer->doubt[i]))
 		return false;
+	was_used = peer->used[i];
 	if (ret_owner)
 		*ret_owner = peer->owner[i];
-	free_port(ports, peer, i, now_ms);
-	w = peer->waiting.next;
-	if (w != &peer->waiting) {
-		ports_wait_clear(w);
-		w->fn(w->arg);
+	if (was_used)
+		stop_using(ports, peer, i);
+	if (was_used && peer->doubt[i]) {
+		hold(ports, peer, i, now_ms);
+		return true;
+	}
+	peer->doubt[i] = false;
+	if (was_used || peer->held_ms[i] != 0) {
+		end_hold(ports, peer, i);
+		give_back(peer, i, now_ms);
 	}
 	return true;
 }
 
 void ports_disown(struct ports *ports, uint32_t domain, uint32_t port)
 {
-	unsigned int i;
-	struct port_peer *peer = find_user(ports, domain, port, &i);
+	struct port_peer *peer = find_peer(ports, domain);
 
-	if (peer)
-		peer->owner[i] = NULL;
+	if (peer && qrexec_port_legal(port) && peer->used[port - QREXEC_PORT_FIRST])
+		peer->owner[port - QREXEC_PORT_FIRST] = NULL;
 }
 
-void ports_release_all(struct ports *ports, uint64_t now_ms)
+void ports_hold_all(struct ports *ports, uint64_t now_ms)
 {
 	for (struct port_peer *peer = ports->peers; peer; peer = peer->next) {
 		for (unsigned int i = 0; i < QREXEC_PORTS && peer->n_used > 0; i++) {
-			if (peer->used[i])
-				free_port(ports, peer, i, now_ms);
+			if (peer->used[i]) {
+				stop_using(ports, peer, i);
+				hold(ports, peer, i, now_ms);
+			}
 		}
 	}
+}
+
+uint64_t ports_expire(struct ports *ports, uint64_t now_ms)
+{
+	uint64_t next_ms = 0;
+
+	for (struct port_peer *peer = ports->peers; peer; peer = peer->next) {
+		for (unsigned int i = 0; i < QREXEC_PORTS && peer->n_held > 0; i++) {
+			if (peer->held_ms[i] != 0 && peer->held_ms[i] <= now_ms) {
+				end_hold(ports, peer, i);
+				give_back(peer, i, now_ms);
+			}
+		}
+	}
+	for (struct port_peer *peer = ports->peers; peer; peer = peer->next) {
+		uint64_t ms = ports_held_until_ms(ports, peer->domain);
+
+		if (ms != 0 && (next_ms == 0 || ms < next_ms))
+			next_ms = ms;
+	}
+	return next_ms;
+}
+
+uint64_t ports_held_until_ms(const struct ports *ports, uint32_t domain)
+{
+	const struct port_peer *peer = find_peer(ports, domain);
+	uint64_t first_ms = 0;
+
+	for (unsigned int i = 0; peer && peer->n_held > 0 && i < QREXEC_PORTS; i++) {
+		if (peer->held_ms[i] != 0 && (first_ms == 0 || peer->held_ms[i] < first_ms))
+			first_ms = peer->held_ms[i];
+	}
+	return first_ms;
 }
 
 unsigned int ports_used(const struct ports *ports)

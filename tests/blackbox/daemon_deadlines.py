@@ -170,6 +170,32 @@ def _(t):
     works(t, d)
 
 
+# If this failed, a qube whose agent dies often would have no ports left for a peer.
+@deadline("deadline a held port is given again when no service can wait any more, to who waits for it")
+def _(t):
+    def ask(i):
+        client = t.connect(d.path)
+        client.send(pack_message(HELLO, pack_hello(3)) +
+                    pack_message(JUST_EXEC, pack_exec(43, 0, f"u:{i}")))
+        client.recv_hello()
+        return client
+
+    def port_of(client, i):
+        port = unpack_exec(client.recv_message()[1])[1]
+        d.agent.expect(JUST_EXEC, pack_exec(43, port, f"u:{i}"))
+        return port
+    # The divided limit of a call that waits for a port is the shorter one by far.
+    d = Daemon(t, program=policy_program(t), env=divided(20))
+    ports = [port_of(ask(i), i) for i in range(2)]
+    d.new_server()
+    d.agent.close()
+    d.greet()
+    wait_for(lambda: os.path.exists(d.path), "socket")
+    equal(len({port_of(ask(i), i) for i in range(126)} | set(ports)), 128)
+    waiting = [ask(200), ask(201)]
+    equal(sorted(port_of(client, 200 + i) for i, client in enumerate(waiting)), ports)
+
+
 # If this failed, dom0 could not stop a daemon whose qubesd hangs.
 @case("deadline SIGTERM with a disposable that qubesd does not take back")
 def _(t):

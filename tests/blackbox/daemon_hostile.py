@@ -140,6 +140,32 @@ def _(t):
     works(d)
 
 
+# If this failed, a call could reach the service of an older call whose caller never came.
+@case("daemon a port whose call's end nobody told is held when the agent's connection ends")
+def _(t):
+    def ask(domain):
+        client = d.client()
+        client.send_message(JUST_EXEC, pack_exec(domain, 0, "u:x"))
+        return client
+
+    def port_of(client):
+        port = unpack_exec(client.recv_message()[1])[1]
+        d.agent.recv_message()
+        return port
+    d = Daemon(t, program=policy_program(t))
+    equal([port_of(ask(43)), port_of(ask(43))], [514, 516])
+    d.new_server()
+    d.agent.close()
+    d.greet()
+    wait_for(lambda: os.path.exists(d.path), "socket")
+    equal(port_of(ask(44)), 514, "another peer")
+    equal([port_of(ask(43)) for _ in range(126)], list(range(518, 769, 2)), "the same peer")
+    waiting = ask(43)
+    waiting.quiet()
+    d.agent.send_message(CONNECTION_TERMINATED, pack_exec(43, 516))
+    equal(port_of(waiting), 516, "once the new connection told the end")
+
+
 # If this failed, code that takes over a slice could stop the keeper with a crash of its own.
 @case("daemon the slice is killed: a new agent is served")
 def _(t):

@@ -7,7 +7,8 @@
 
 #include "tests/unit/unit.h"
 
-#define OWN 42
+#define OWN  42
+#define HOLD 130000
 
 static struct ports ports;
 static uint64_t now;
@@ -15,7 +16,7 @@ static uint64_t now;
 static int set_up(void **state)
 {
 	(void)state;
-	ports_init(&ports, OWN);
+	ports_init(&ports, OWN, HOLD);
 	now = 1000;
 	return 0;
 }
@@ -152,15 +153,71 @@ static void test_waiters_are_served_in_order_one_for_each_port(void **state)
 	ports_wait_clear(&waits[0]);
 }
 
-static void test_a_new_agent_starts_with_all_ports(void **state)
+/* If this failed, a call would reach the service of an older one, whose caller never came. */
+static void test_ports_of_a_lost_connection_are_held(void **state)
+{
+	uint32_t port = 0;
+
+	(void)state;
+	assert_int_equal(take(43), 514);
+	assert_int_equal(take(43), 516);
+	ports_hold_all(&ports, now);
+	assert_int_equal(ports_used(&ports), 0);
+	/* The channel's name has the peer in it: another one may have the port. */
+	assert_int_equal(take(44), 514);
+	for (int i = 2; i < 128; i++)
+		assert_int_not_equal(take(43), 514 + (i & 1) * 2);
+	assert_true(ports_full(&ports, 43));
+	assert_int_equal(ports_take(&ports, 43, now, NULL, &port), -1);
+	/* The next connection says that one of the calls is over. */
+	release(43, 516);
+	assert_int_equal(take(43), 516);
+	assert_int_equal(ports_held_until_ms(&ports, 44), 0);
+	assert_int_equal(ports_expire(&ports, 1000 + HOLD), 1000 + HOLD + 1);
+	assert_int_equal(ports_take(&ports, 43, now, NULL, &port), -1);
+	assert_int_equal(ports_expire(&ports, 1000 + HOLD + 1), 0);
+	assert_int_equal(take(43), 514);
+}
+
+static void test_a_port_with_an_older_call_is_held_again_after_the_first_end(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 128; i++)
-		(void)take(43);
-	(void)take(0);
-	ports_release_all(&ports, ++now);
-	assert_int_equal(ports_used(&ports), 0);
 	assert_int_equal(take(43), 514);
+	ports_hold_all(&ports, now);
+	now += HOLD + 1;
+	assert_int_equal(ports_expire(&ports, now), 0);
+	for (int i = 0; i < 127; i++)
+		(void)take(43);
+	assert_int_equal(take(43), 514);
+	/* Whose end is it? The other call may still have a service that waits. */
+	release(43, 514);
+	assert_true(ports_full(&ports, 43));
+	release(43, 514);
+	assert_false(ports_full(&ports, 43));
+	assert_int_equal(take(43), 514);
+	release(43, 514);
+	assert_int_equal(take(43), 514);
+}
+
+static void test_who_waits_is_served_when_a_hold_ends(void **state)
+{
+	struct port_wait waits[2] = {0};
+	int names[] = {1, 2};
+
+	(void)state;
+	n_called = 0;
+	(void)take(43);
+	(void)take(43);
+	ports_hold_all(&ports, now);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ports_wait(&ports, 43, &waits[i], on_free, &names[i]), 0);
+	assert_true(ports_release(&ports, 43, 516, now, NULL));
+	assert_int_equal(n_called, 1);
+	assert_int_equal(order[0], 1);
+	assert_int_equal(ports_expire(&ports, now + HOLD + 1), 0);
+	assert_int_equal(n_called, 2);
+	assert_int_equal(order[1], 2);
+	assert_int_equal(ports_last_ms(&ports, 43), now + HOLD + 1);
 }
 
 static void test_many_peers_are_forgotten_when_idle(void **state)
@@ -185,7 +242,9 @@ int main(void)
 	        TEST(test_release_needs_exactly_that_domain_and_port),
 	        TEST(test_the_owner_comes_back_unless_it_went),
 	        TEST(test_waiters_are_served_in_order_one_for_each_port),
-	        TEST(test_a_new_agent_starts_with_all_ports),
+	        TEST(test_ports_of_a_lost_connection_are_held),
+	        TEST(test_a_port_with_an_older_call_is_held_again_after_the_first_end),
+	        TEST(test_who_waits_is_served_when_a_hold_ends),
 	        TEST(test_many_peers_are_forgotten_when_idle),
 	};
 
