@@ -15,7 +15,7 @@
 /*
  * The agent of a qube: one event loop. control.c speaks with dom0, which is trusted; trigger.c with
  * local users, who are not, and must not be able to stop anything; calls.c runs what dom0 asks for;
- * session.c holds back what waits for the user's session.
+ * session.c holds back what waits for the user's session; absent.c stands in for callers that went.
  */
 
 struct call;
@@ -29,7 +29,9 @@ struct agent {
 	struct control *control;
 	struct trigger *trigger;
 	struct session *session;
-	struct call *calls;             /* all that have not ended */
+	struct call *calls;    /* all that have not ended */
+	struct absent *absent; /* callers that have gone */
+	size_t n_absent;
 	const char *socket_path;        /* of the local trigger socket */
 	const char *fork_server_format; /* with one %s; NULL: not used */
 	bool woke_meminfo;
@@ -66,6 +68,15 @@ void trigger_control_changed(struct agent *agent, bool lost);
 
 /** trigger_stop() - close the socket and all its clients; nothing is reported */
 void trigger_stop(struct agent *agent);
+
+/* absent.c: callers that have gone. */
+
+/** absent_serve() - let the service of a caller that never listened end; then tell dom0 */
+void absent_serve(struct agent *agent, uint32_t domain, uint32_t port);
+/** absent_cancel() - a caller that is there will listen on this port */
+void absent_cancel(struct agent *agent, uint32_t domain, uint32_t port);
+/** absent_stop() - close them all; nothing is reported */
+void absent_stop(struct agent *agent);
 
 /* calls.c: services that dom0 wants run. */
 

@@ -14,14 +14,13 @@
 
 #include "call/run.h"
 #include "lib/base/bytes.h"
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/trace/trace.h"
 #include "qube/agent/agent.h"
 #include "qube/agent/fork_server.h"
 #include "qube/agent/user.h"
-
-#define CHANNEL_LIMIT_MS 120000 /* protocol */
 
 struct call {
 	struct call *next; /* of all calls of the agent */
@@ -77,7 +76,7 @@ static int start_run(struct call *call)
 	        .status = call->job.status,
 	        .command = &call->command,
 	        .found = call->job.has_found ? &call->job.found : NULL,
-	        .open_ms = CHANNEL_LIMIT_MS,
+	        .open_ms = deadline_ms(AGENT_CHANNEL_MS),
 	        .done = on_run_done,
 	        .arg = call,
 	};

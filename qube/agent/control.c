@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "proto/limits.h"
@@ -313,7 +314,8 @@ static void on_hello_limit(void *arg)
 static void await_hello(struct control *c)
 {
 	c->hello_awaited = true;
-	if (loop_timer_set(c->agent->loop, &c->timer, HELLO_LIMIT_MS, on_hello_limit, c))
+	if (loop_timer_set(c->agent->loop, &c->timer, deadline_ms(HELLO_LIMIT_MS), on_hello_limit,
+	                   c))
 		LOG("no memory for a timer");
 }
 

@@ -18,7 +18,9 @@
 
 struct pool;
 
-#define POOL_SHELL_MAX 256
+#define AGENT_CHANNEL_MS 120000 /* from a call to its open data channel; protocol */
+
+#define POOL_SHELL_MAX   256
 
 /* A call, as it goes to a worker; the command line follows it. Between processes of one program, so
  * its layout is that of the struct. */

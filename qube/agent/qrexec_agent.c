@@ -87,6 +87,7 @@ static void on_term(void *arg, int signo, pid_t sender)
 	agent->leaving = true;
 	control_stop(agent);
 	trigger_stop(agent);
+	absent_stop(agent);
 }
 
 static int start(struct agent *agent)

@@ -13,11 +13,13 @@
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "qube/agent/agent.h"
+#include "qube/agent/share.h"
 
-#define CLIENTS_MAX     4096  /* chosen */
+#define CLIENTS_MAX     8192  /* of which one user alone can have half; chosen */
 #define MESSAGE_MS      30000 /* a client that does not finish its message; chosen */
 #define ACCEPT_PAUSE_MS 200   /* after running out of descriptors; chosen */
 #define BUCKETS         1024U
@@ -35,6 +37,7 @@ struct client {
 	struct client *prev;
 	struct client *next_same; /* in the bucket of its ident */
 	struct agent *agent;
+	struct share *share; /* of its user */
 	enum client_state state;
 	uint32_t ident; /* never used twice, unlike a descriptor's number */
 	int fd;
@@ -54,14 +57,15 @@ struct trigger {
 	struct loop_fd watch;
 	struct loop_timer pause;
 	struct client clients; /* list head */
-	size_t n_clients;
+	struct shares shares;
 	struct client *buckets[BUCKETS];
 	uint32_t last_ident;
 };
 
 static void watch_listener(struct trigger *t)
 {
-	bool wanted = control_ready(t->agent) && t->n_clients < CLIENTS_MAX && t->pause.index == 0;
+	bool wanted =
+	        control_ready(t->agent) && t->shares.used < CLIENTS_MAX && t->pause.index == 0;
 
 	loop_fd_set(t->agent->loop, &t->watch, wanted ? EPOLLIN : 0);
 }
@@ -77,7 +81,7 @@ static void drop(struct client *client)
 		*p = client->next_same;
 	client->prev->next = client->next;
 	client->next->prev = client->prev;
-	t->n_clients--;
+	share_give(&t->shares, client->share);
 	loop_timer_clear(client->agent->loop, &client->deadline);
 	loop_fd_remove(client->agent->loop, &client->watch);
 	(void)fd_close(client->fd);
@@ -208,9 +212,27 @@ static void on_client(void *arg, uint32_t events)
 
 /* New clients. */
 
+static struct client *new_client(struct trigger *t, int fd)
+{
+	static struct log_limit limit = LOG_LIMIT_QUBE;
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(peer);
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+		client->share = share_take(&t->shares, peer.uid);
+	if (client->share)
+		return client;
+	LOG_QUBE(&limit, "a local client is dropped: user %u has too many requests", peer.uid);
+	free(client);
+	return NULL;
+}
+
 static void add_client(struct trigger *t, int fd)
 {
-	struct client *client = calloc(1, sizeof(*client));
+	struct client *client = new_client(t, fd);
 
 	if (!client) {
 		(void)fd_close(fd);
@@ -223,9 +245,9 @@ static void add_client(struct trigger *t, int fd)
 	client->prev = &t->clients;
 	client->next->prev = client;
 	t->clients.next = client;
-	t->n_clients++;
 	if (loop_fd_add(t->agent->loop, &client->watch, fd, EPOLLIN, on_client, client) ||
-	    loop_timer_set(t->agent->loop, &client->deadline, MESSAGE_MS, on_deadline, client)) {
+	    loop_timer_set(t->agent->loop, &client->deadline, deadline_ms(MESSAGE_MS), on_deadline,
+	                   client)) {
 		drop(client);
 		return;
 	}
@@ -242,7 +264,7 @@ static void on_listener(void *arg, uint32_t events)
 	struct trigger *t = arg;
 
 	(void)events;
-	for (int i = 0; i < 16 && t->n_clients < CLIENTS_MAX; i++) {
+	for (int i = 0; i < 16 && t->shares.used < CLIENTS_MAX; i++) {
 		int fd = accept4(t->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0) {
@@ -293,11 +315,11 @@ void trigger_connect(struct agent *agent, const char *ident, uint32_t domain, ui
 	uint8_t answer[QREXEC_EXEC_LEN];
 
 	if (!client) {
-		/* dom0 keeps a port for the call until it hears of its end. */
 		if (left)
-			control_send_terminated(agent, domain, port);
+			absent_serve(agent, domain, port);
 		return;
 	}
+	absent_cancel(agent, domain, port);
 	client->state = CLIENT_CONNECTED;
 	client->domain = domain;
 	client->port = port;
@@ -305,8 +327,8 @@ void trigger_connect(struct agent *agent, const char *ident, uint32_t domain, ui
 	/* Nothing else was ever sent on this socket, so eight bytes fit; if not, the client is gone. */
 	if (send(client->fd, answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT) !=
 	    (ssize_t)sizeof(answer)) {
-		control_send_terminated(agent, domain, port);
 		drop(client);
+		absent_serve(agent, domain, port);
 	}
 }
 
@@ -345,6 +367,7 @@ int trigger_start(struct agent *agent)
 	if (!t)
 		return -1;
 	t->agent = agent;
+	t->shares.max = CLIENTS_MAX;
 	t->clients.next = t->clients.prev = &t->clients;
 	t->watch = (struct loop_fd)LOOP_FD_EMPTY;
 	t->listener = fd_listen_unix(agent->socket_path, SOCK_STREAM | SOCK_NONBLOCK, 0777, 1024);

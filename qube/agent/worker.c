@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "call/run.h"
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/loop/loop.h"
@@ -22,8 +23,7 @@
 #include "qube/agent/pool_internal.h"
 #include "qube/agent/user.h"
 
-#define CHANNEL_LIMIT_MS 120000 /* protocol */
-#define PAUSE_MS         10     /* of the spawner after a failure; chosen */
+#define PAUSE_MS 10 /* of the spawner after a failure; chosen */
 
 struct worker_state {
 	struct loop *loop;
@@ -71,7 +71,7 @@ static int start(struct worker_state *w, const struct pool_job *job, const char 
 	        .status = job->status,
 	        .command = &command,
 	        .found = job->has_found ? &job->found : NULL,
-	        .open_ms = CHANNEL_LIMIT_MS,
+	        .open_ms = deadline_ms(AGENT_CHANNEL_MS),
 	        .shell = job->shell[0] ? job->shell : NULL,
 	        .done = on_run_done,
 	        .arg = w,

@@ -20,10 +20,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
 #include "lib/trace/trace.h"
-#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/disposable.h"
 #include "slices/qrexec/local.h"
 #include "slices/qrexec/policy_link.h"

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/trace/trace.h"
-#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/request.h"
 #include "slices/qrexec/slice_link.h"
 

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
-#include "slices/qrexec/deadline.h"
 
 #define QUBESD_REQUEST_MAX 512U /* bytes; chosen: method, 64-byte names */
 #define QUBESD_AGAIN_MS    5    /* its queue of connections is full; chosen */

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/trace/trace.h"
-#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/disposable.h"
 #include "slices/qrexec/policy_link.h"
 #include "slices/qrexec/qubesd.h"

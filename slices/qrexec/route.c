@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 
 #include "lib/base/bytes.h"
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/trace/trace.h"
-#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/disposable.h"
 #include "slices/qrexec/qubesd.h"
 #include "slices/qrexec/qubesd_reply.h"

@@ -16,6 +16,7 @@
 #include "call/service.h"
 #include "call/spawn.h"
 #include "lib/base/bytes.h"
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
@@ -24,7 +25,6 @@
 #include "lib/vchan/vchan.h"
 #include "proto/limits.h"
 #include "proto/qrexec.h"
-#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/runner_link.h"
 
 #define KEEPER_FD          3

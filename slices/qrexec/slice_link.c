@@ -18,10 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
 #include "lib/trace/trace.h"
-#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/request.h"
 
 #define SLICE_FD          3  /* the slice's end of the pair, in the slice */

@@ -13,13 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/deadline.h"
 #include "lib/base/fd.h"
 #include "lib/loop/loop.h"
 #include "lib/sandbox/common_calls.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/trace/trace.h"
 #include "proto/limits.h"
-#include "slices/qrexec/deadline.h"
 #include "slices/qrexec/slice.h"
 
 #define KEEPER_FD         3

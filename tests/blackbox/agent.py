@@ -394,16 +394,44 @@ def _(t):
     dom0.ends(dom0.call(f"{dom0.user}:echo alive"), 0, b"alive\n")
 
 
-# A local client that does not wait for its answer must not leave a port in use in dom0.
-@case("agent-01 an answer for a client that has gone is reported as ended")
-def _(t):
-    dom0 = Dom0(t)
+def left_alone(t, dom0, port=1024):
+    """A client that goes before it has its answer."""
     client = t.connect(t.path("agent.sock"))
     client.send_message(TRIGGER_SERVICE4, pack_trigger4("a", "b", "SOCKET"))
     ident = unpack_trigger4(dom0.control.recv_message()[1])[2]
     client.close()
-    dom0.control.send_message(SERVICE_CONNECT, pack_exec(43, 1024, ident))
+    # The agent has noticed once it has forwarded a request that came later.
+    after = t.connect(t.path("agent.sock"))
+    after.send_message(TRIGGER_SERVICE4, pack_trigger4("c", "b", "SOCKET"))
+    dom0.control.recv_message()
+    dom0.control.send_message(SERVICE_CONNECT, pack_exec(43, port, ident))
+    return after
+
+
+# The service of a caller that went would wait for it for two minutes, with its port in use in dom0.
+@case("agent-01 a caller that has gone: its service is let go, then the end is reported")
+def _(t):
+    dom0 = Dom0(t)
+    left_alone(t, dom0)
+    dom0.control.quiet()
+    t.vchan_client(OWN, 43, 1024).recv_to_eof()
     dom0.control.expect(CONNECTION_TERMINATED, pack_exec(43, 1024))
+
+
+# A service could be let go that belongs to a caller who is there.
+@case("agent-01 a caller that has gone and one that is there, on the same port")
+def _(t):
+    dom0 = Dom0(t)
+    left_alone(t, dom0)
+    path = t.vchan_path(OWN, 43, 1024)
+    wait_for(lambda: os.path.exists(path), "the agent in the caller's place")
+    client = t.connect(t.path("agent.sock"))
+    client.send_message(TRIGGER_SERVICE4, pack_trigger4("d", "b", "SOCKET"))
+    ident = unpack_trigger4(dom0.control.recv_message()[1])[2]
+    dom0.control.send_message(SERVICE_CONNECT, pack_exec(43, 1024, ident))
+    equal(client.recv(8), pack_exec(43, 1024))
+    check(not os.path.exists(path), "nobody but the caller listens")
+    dom0.control.quiet()
 
 
 # Restarting the daemon in dom0 must not cut off the qube, nor the calls that run.

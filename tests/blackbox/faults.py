@@ -11,9 +11,8 @@ SKERRY_FAULTS=full tries every n with every error.
 
 import threading
 
-from agent_peer import *
+from agent_serving import *
 
-FULL = os.environ.get("SKERRY_FAULTS") == "full"
 ERRORS = ("ENOMEM", "EMFILE", "EIO", "EINTR")
 MAKES_FD = ("socket", "socketpair", "accept4", "epoll_create1", "openat", "pipe2", "signalfd4",
             "pidfd_open", "memfd_create", "timerfd_create", "inotify_init1")
@@ -23,8 +22,6 @@ OTHERS = ("epoll_ctl", "bind", "listen", "rename", "unlink", "newfstatat", "fcnt
           "getsockopt", "ioctl", "rt_sigprocmask", "clone", "clone3", "vfork", "poll",
           "ftruncate", "inotify_add_watch", "prlimit64", "timerfd_settime", "readlink",
           "faccessat2")  # shutdown, close and wait4 have no such error
-TEXT = b"what the service says\n"
-INPUT = b"what the caller says\n"
 CODE = 7
 LOCAL = "echo what the caller says; exec >&-; cat"  # lives until its input ends
 
@@ -35,14 +32,6 @@ def errors_of(call):
     if FULL:
         return ERRORS
     return ("EMFILE",) if call in MAKES_FD else ("EIO", "EINTR") if call in MOVES else ("ENOMEM",)
-
-
-def numbers():
-    """All, or closely at first and then fewer."""
-    n = 1
-    while True:
-        yield n
-        n += 1 if FULL or n < 6 else max(1, n // 3)
 
 
 def faults():
@@ -153,15 +142,6 @@ class Ports:
         return self.port
 
 
-def quietly(function):
-    def run(channel):
-        try:
-            function(channel)
-        except (Failure, OSError):
-            pass  # the client died in the middle, as it may
-    return run
-
-
 def client_case(t, argv, allowed, ports, env, shown):
     """Every fault of a client: an allowed status, and the one of success only with all bytes."""
     usable(t)
@@ -246,96 +226,19 @@ def _(t):
     dom0_case(t, "-l", LOCAL)
 
 
-class Serving:
-    """An agent that goes on through all faults: only a traced call meets one."""
+def attach(agent, argv):
+    pids = [str(pid) for pid in [agent.pid] + descendants(agent.pid)]
+    tracer = subprocess.Popen(argv + [word for pid in pids for word in ("-p", pid)],
+                              stdin=subprocess.DEVNULL)
 
-    def __init__(self, t):
-        self.t = t
-        self.dom0 = Dom0(t)
-        self.server = socket_service(t, "qubes.Socket")
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                peer = self.server.accept()
-            except OSError:
-                return
-            quietly(lambda channel: (channel.recv_to_eof(), channel.send(TEXT)))(peer)
-            peer.close()
-
-    def reconnect(self):
-        self.dom0.control.close()
-        while True:
-            check(self.dom0.agent.running(), "the agent ended")
-            try:
-                self.dom0.control = self.t.vchan_client(OWN, 0, CONTROL)
-                self.dom0.control.hello_second()
-                return
-            except (Failure, OSError):
-                pass
-
-    def ended(self, port):
-        """Until the agent says that the call is over; or the control channel is a new one, which the
-        request may not have reached."""
-        while True:
-            try:
-                message = self.dom0.control.recv_message()
-            except (Failure, ConnectionError):
-                self.reconnect()
-                return
-            equal(message[0], CONNECTION_TERMINATED)
-            if unpack_exec(message[1])[1] == port:
-                return
-
-    def call(self, command):
-        """(messages of the call, whether its channel ended between messages)"""
-        dom0 = self.dom0
-        dom0.next_port += 1
-        port = dom0.next_port
-        listener = Server(self.t.vchan_path(PEER, OWN, port))
-        got = []
-
-        def caller():
-            try:
-                channel = listener.accept()
-                channel.hello_first()
-                channel.send(pack_message(DATA_STDIN, INPUT) + pack_message(DATA_STDIN))
-                while True:
-                    got.append(channel.recv_message())
-            except (Failure, OSError):
-                pass
-        thread = threading.Thread(target=caller, daemon=True)
-        thread.start()
+    def traced(pid):
         try:
-            dom0.control.send_message(EXEC_CMDLINE, pack_exec(PEER, port, command))
+            with open(f"/proc/{pid}/status", encoding="ascii") as file:
+                return f"TracerPid:\t{tracer.pid}\n" in file.read()
         except OSError:
-            self.reconnect()
-            return got
-        self.ended(port)
-        if not got:
-            # Whoever still listens is let go.
-            poke = socket.socket(socket.AF_UNIX)
-            poke.connect_ex(listener.path)
-            poke.close()
-        thread.join(timeout=HANG)
-        check(not thread.is_alive(), "the call's channel hangs")
-        listener.close()
-        return got
-
-    def attach(self, argv):
-        pids = [str(pid) for pid in [self.dom0.agent.pid] + descendants(self.dom0.agent.pid)]
-        tracer = subprocess.Popen(argv + [word for pid in pids for word in ("-p", pid)],
-                                  stdin=subprocess.DEVNULL)
-
-        def traced(pid):
-            try:
-                with open(f"/proc/{pid}/status", encoding="ascii") as file:
-                    return f"TracerPid:\t{tracer.pid}\n" in file.read()
-            except OSError:
-                return True
-        wait_for(lambda: all(traced(pid) for pid in pids), "strace is there")
-        return tracer
+            return True
+    wait_for(lambda: all(traced(pid) for pid in pids), "strace is there")
+    return tracer
 
 
 def agent_case(t, command, good):
@@ -346,7 +249,7 @@ def agent_case(t, command, good):
 
     def run(call, error, n):
         what = f"{call} {n} {error}"
-        tracer = serving.attach(inject(call, error, n, log))
+        tracer = attach(started, inject(call, error, n, log))
         try:
             messages = serving.call(command(serving.dom0))
         finally:
@@ -365,8 +268,8 @@ def agent_case(t, command, good):
               f"the next call after {what}")
         return hit
 
-    # strace cannot tell the additions to an epoll set from the removals, which do not fail. And an idle
-    # agent waits in epoll_wait: a tracer that leaves in the middle of its fault makes it ENOSYS.
+    # These two fail in epoll_faults.py: strace cannot tell the additions to an epoll set from the removals,
+    # which do not fail; and an idle agent waits in epoll_wait, where a tracer that leaves makes it ENOSYS.
     check(each_fault(t, run, without=("epoll_ctl", "epoll_wait")) > 20, "faults that were reached")
 
 

@@ -1,6 +1,6 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Only in test builds: see the header. */
-#include "slices/qrexec/deadline.h"
+#include "lib/base/deadline.h"
 
 #include <stdlib.h>
 

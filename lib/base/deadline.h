@@ -1,6 +1,6 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef SLICES_QREXEC_DEADLINE_H
-#define SLICES_QREXEC_DEADLINE_H
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef LIB_BASE_DEADLINE_H
+#define LIB_BASE_DEADLINE_H
 
 #include <stdint.h>
 
@@ -11,7 +11,7 @@
 #endif
 
 /**
- * deadline_ms() - a limit of proto/limits.h, as this build keeps it
+ * deadline_ms() - a limit (of proto/limits.h, or of a program in a qube), as this build keeps it
  * In builds with sanitizers and with -Dattack=true it is divided by $SKERRY_TEST_LIMIT_DIVISOR, so that
  * a test can see every deadline pass; no other build reads that variable.
  */
