@@ -390,7 +390,7 @@ def main():
     tiers = tiers or [t for t in TIERS if t not in ON_DEMAND]
     needed = {tree for tier in tiers for tree, _ in TIERS[tier]}
     top = reachable_top()
-    usable = build(TREES if "build" in tiers else [t for t in TREES if t in needed], "build" in tiers)
+    usable = build([t for t in TREES + ["cov"] if t in needed or (t in TREES and "build" in tiers)], "build" in tiers)
     top = top or copied_top()
     for tier in tiers:
         run_tier(tier, usable, text, top)
