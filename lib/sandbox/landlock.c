@@ -32,6 +32,7 @@
 #define LL_MAKE_DIR    (1ULL << 7)
 #define LL_MAKE_REG    (1ULL << 8)
 #define LL_MAKE_SOCK   (1ULL << 9)
+#define LL_MAKE_SYM    (1ULL << 12)
 #define LL_REFER       (1ULL << 13)
 #define LL_TRUNCATE    (1ULL << 14)
 #define LL_FILE_ONLY   (LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE) /* legal for a non-folder */
@@ -40,6 +41,8 @@
 #define LL_WRITE                                                                                   \
 	(LL_WRITE_FILE | LL_REMOVE_DIR | LL_REMOVE_FILE | LL_MAKE_DIR | LL_MAKE_REG |              \
 	 LL_MAKE_SOCK | LL_REFER | LL_TRUNCATE)
+#define LL_CREATE                                                                                  \
+	(LL_READ_DIR | LL_WRITE_FILE | LL_TRUNCATE | LL_MAKE_DIR | LL_MAKE_REG | LL_MAKE_SYM)
 
 struct ruleset_attr {
 	uint64_t handled_fs;  /* ABI 1 */
@@ -73,7 +76,7 @@ static int add_path(int ruleset, const struct confine_path *p, uint64_t handled)
 		return errno == ENOENT ? 0 : -1;
 	if (fstat(fd, &st) < 0)
 		return -1;
-	attr.allowed = (LL_READ | (p->write ? LL_WRITE : 0)) & handled;
+	attr.allowed = (p->create ? LL_CREATE : LL_READ | (p->write ? LL_WRITE : 0)) & handled;
 	if (!S_ISDIR(st.st_mode))
 		attr.allowed &= LL_FILE_ONLY;
 	return (int)syscall(LL_ADD_RULE, ruleset, LL_PATH_BENEATH, &attr, 0U);

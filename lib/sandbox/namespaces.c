@@ -95,7 +95,7 @@ static int hold_path(const struct confine_path *p)
 {
 	struct mount_attr attr = {
 	        .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
-	                    (p->write ? 0 : MOUNT_ATTR_RDONLY),
+	                    (p->write || p->create ? 0 : MOUNT_ATTR_RDONLY),
 	};
 	OWNED_FD int tree =
 	        open_tree(AT_FDCWD, p->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);

@@ -41,6 +41,8 @@ struct confine_call {
 struct confine_path {
 	const char *path; /* absolute; one that does not exist at the start stays unreachable */
 	bool write; /* false: read files and list directories below; true: also create, write, remove */
+	bool create; /* instead: list directories, make files, directories and symbolic links and write
+	                them; nothing is read or removed. Namespaces alone refuse less: as write */
 };
 
 struct confine_rights {

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef FILECOPY_RECEIVE_INTERNAL_H
+#define FILECOPY_RECEIVE_INTERNAL_H
+
+#include <stddef.h>
+
+#include "filecopy/input.h"
+#include "filecopy/place.h"
+#include "filecopy/receive.h"
+
+struct receiver {
+	const struct receive_config *config;
+	struct input in;
+	struct place place;
+	bool no_temp;   /* as configured, or the file system has no unnamed files */
+	uint64_t bytes; /* received so far, as they are counted */
+	uint64_t files;
+	uint32_t error;                /* to be sent; 0 while all is well */
+	const char *error_name;        /* to be sent; NULL: the short form */
+	bool silent;                   /* ends without a reply */
+	struct filecopy_header header; /* untrusted, but for what was checked on the way */
+	size_t name_len;
+	char name[FILECOPY_NAME_MAX +
+	          1]; /* of the last object; stays until the next one's was read */
+	char target[FILECOPY_NAME_MAX + 1];    /* of a link */
+	char component[FILECOPY_NAME_MAX + 1]; /* of the name, that could not be opened */
+};
+
+/* All of these: 0, or -1 after receive_fail(). */
+
+/** receive_fail() - notes what is to be sent; returns -1 */
+int receive_fail(struct receiver *r, uint32_t error, const char *name) MUST_CHECK;
+
+/** receive_parent() - the folder in which r->name lies, and its last component, borrowed */
+int receive_parent(struct receiver *r, int *ret_folder, const char **ret_last) MUST_CHECK;
+
+/** receive_times() - are the times of this header such? Else the end is silent. */
+int receive_times(struct receiver *r) MUST_CHECK;
+
+/** receive_metadata() - mode and times of r->header, whose times were checked */
+int receive_metadata(struct receiver *r, int fd) MUST_CHECK;
+
+int receive_file(struct receiver *r) MUST_CHECK;
+
+#endif
