@@ -111,6 +111,21 @@ static const char *unsupported(const struct dom0_options *options)
 	return NULL;
 }
 
+/* Tools of dom0 name no target ("QUBESRPC service dom0"): it is dom0. 0, or 125. */
+static int complete(struct service_command *command)
+{
+	if (command->n_tokens != 2)
+		return 0;
+	command->target_type = strdup("name");
+	command->target = strdup("dom0");
+	if (!command->target_type || !command->target) {
+		LOG_ERRNO("the target of a call");
+		return QREXEC_EXIT_PROBLEM;
+	}
+	command->n_tokens = 4;
+	return 0;
+}
+
 /* Parsed and found, or 125, 127. */
 static int find(const char *line, struct service_command *command, struct service_found *found)
 {
@@ -122,7 +137,9 @@ static int find(const char *line, struct service_command *command, struct servic
 		LOG("only services can be run in dom0, no shell commands");
 		return QREXEC_EXIT_PROBLEM;
 	}
-	status = service_find(command, NULL, NULL, found);
+	status = complete(command);
+	if (status == 0)
+		status = service_find(command, NULL, NULL, found);
 	if (status)
 		return status;
 	if (found->kind != SERVICE_EXECUTABLE) {

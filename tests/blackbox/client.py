@@ -338,6 +338,15 @@ def _(t):
         equal(client.wait(), code, words)
 
 
+# If this failed, tools of dom0 that administer policy would not reach its services in dom0.
+@case("qrexec-046 dom0 for dom0: a call that names no target is one to dom0")
+def _(t):
+    t.script("rpc/qubes.Service", 'echo "$1 $QREXEC_REMOTE_DOMAIN $QREXEC_REQUESTED_TARGET_TYPE '
+                                  '$QREXEC_REQUESTED_TARGET"\n')
+    client = start(t, "-d", "dom0", "DEFAULT:QUBESRPC qubes.Service+arg dom0", env=paths(t))
+    equal((client.wait(), client.stdout), (0, b"arg dom0 name dom0\n"))
+
+
 # If this failed, a service that needs the user's session would start before it exists.
 @case("qrexec-047 wait-for-session runs qubes.WaitForSession first")
 def _(t):
