@@ -26,6 +26,41 @@ const char *paths_root(void)
 	return root_prefix;
 }
 
+int paths_user_root(char *dst, size_t dst_len)
+{
+	const char *data = getenv("XDG_DATA_HOME");
+	const char *home = getenv("HOME");
+	int n;
+
+	/* The XDG rules: a path that is not absolute is as if it were not set. */
+	if (data && data[0] == '/') {
+		n = snprintf(dst, dst_len, "%s/skerry", data);
+	} else if (home && home[0] == '/') {
+		n = snprintf(dst, dst_len, "%s/.local/share/skerry", home);
+	} else {
+		errno = ENOENT;
+		return -1;
+	}
+	if (n < 0 || (size_t)n >= dst_len) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return 0;
+}
+
+int paths_find_root(void)
+{
+	static char found[PATH_MAX];
+
+	if (root_prefix || getenv("SKERRY_ROOT") || geteuid() == 0)
+		return 0;
+	if (paths_user_root(found, sizeof(found)))
+		return errno == ENOENT ? 0 : -1;
+	if (access(found, F_OK) == 0)
+		paths_set_root(found);
+	return 0;
+}
+
 int path_make(char *dst, size_t dst_len, const char *path, const char *name)
 {
 	const char *root = paths_root();

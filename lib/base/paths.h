@@ -19,6 +19,21 @@ void paths_set_root(const char *root);
 const char *paths_root(void);
 
 /**
+ * paths_find_root() - for a command that a user starts: where the system is whose prefix nobody gave
+ *
+ * SKERRY_ROOT or an earlier paths_set_root() stay. Otherwise root gets the real root; an ordinary user gets
+ * ${XDG_DATA_HOME:-~/.local/share}/skerry if that folder exists, else the real root too.
+ * Errors: 0, or -1 with errno ENAMETOOLONG.
+ */
+int paths_find_root(void) MUST_CHECK;
+
+/**
+ * paths_user_root() - where the system of an ordinary user is kept, whether it exists or not
+ * Errors: 0, or -1 with errno ENAMETOOLONG, ENOENT (no home folder is known).
+ */
+int paths_user_root(char *dst, size_t dst_len) MUST_CHECK;
+
+/**
  * path_make() - prefix + absolute path (+ "/" + name if name is not NULL)
  * Errors: 0, or -1 with errno ENAMETOOLONG.
  */

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tools/qvm/out.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+
+static struct {
+	char *data;
+	size_t len, room;
+	int failed;
+} out;
+
+/*
+ * One character of UTF-8 that may be shown. Returns its length; 0 if these bytes are no character, or one
+ * that drives a terminal (C0, C1) or changes the order of what is shown (marks of direction).
+ */
+static size_t character_length(const unsigned char *p)
+{
+	uint32_t code;
+	size_t len;
+
+	if (p[0] < 0x80)
+		return p[0] >= 0x20 && p[0] != 0x7f;
+	len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	code = p[0] & (0x7fU >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3fU);
+	}
+	if ((len == 3 && code < 0x800) || (len == 4 && (code < 0x10000 || code > 0x10ffff)))
+		return 0;
+	if (code < 0xa0 || (code >= 0xd800 && code < 0xe000))
+		return 0;
+	if ((code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+	    (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || code == 0x61c)
+		return 0;
+	return len;
+}
+
+const char *out_safe(const char *text)
+{
+	char *copy = arena_text(text);
+	unsigned char *p = (unsigned char *)copy;
+
+	while (*p) {
+		size_t len = character_length(p);
+
+		if (len == 0 && *p != '\n' && *p != '\t')
+			*p = '_';
+		p += len ? len : 1;
+	}
+	return copy;
+}
+
+static void out_append(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (out.room - out.len < len + 1) {
+		out.room = (out.room + len) * 2 + 4096;
+		out.data = arena_grow(out.data, out.len, out.room);
+	}
+	memcpy(out.data + out.len, text, len);
+	out.len += len;
+}
+
+void out_text(const char *text)
+{
+	out_append(out_safe(text));
+}
+
+void out_printf(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	text = arena_alloc((size_t)MAX(n, 0) + 1);
+	va_start(ap, fmt);
+	(void)vsnprintf(text, (size_t)MAX(n, 0) + 1, fmt, ap);
+	va_end(ap);
+	out_text(text);
+}
+
+void out_flush(void)
+{
+	if (out.len && fd_write_all(STDOUT_FILENO, out.data, out.len))
+		out.failed = 1;
+	out.len = 0;
+}
+
+void out_end(int status)
+{
+	out_flush();
+	if (out.failed && status == 0) {
+		err_printf("cannot write to standard output: %m\n");
+		status = 1;
+	}
+	exit(status);
+}
+
+void err_printf(const char *fmt, ...)
+{
+	const char *safe;
+	va_list ap;
+	char *text;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	text = arena_alloc((size_t)MAX(n, 0) + 1);
+	va_start(ap, fmt);
+	(void)vsnprintf(text, (size_t)MAX(n, 0) + 1, fmt, ap);
+	va_end(ap);
+	out_flush();
+	safe = out_safe(text);
+	(void)!fd_write_all(STDERR_FILENO, safe, strlen(safe));
+}
+
+const char *text_repr(const char *text)
+{
+	char quote = strchr(text, '\'') && !strchr(text, '"') ? '"' : '\'';
+	char *copy = arena_alloc(strlen(text) * 4 + 3), *to = copy;
+
+	*to++ = quote;
+	for (; *text; text++) {
+		const char *escape = strchr("\nn\tt\rr", *text);
+
+		if (*text == quote || *text == '\\') {
+			*to++ = '\\';
+			*to++ = *text;
+		} else if (escape && ((unsigned char)*text < 0x20)) {
+			*to++ = '\\';
+			*to++ = escape[1];
+		} else if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+			to += snprintf(to, 5, "\\x%02x", (unsigned int)*text);
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = quote;
+	return copy;
+}
+
+size_t text_columns(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += (*text & 0xc0) != 0x80;
+	return n;
+}
+
+struct table table_new(size_t columns)
+{
+	return (struct table){.columns = columns};
+}
+
+const char **table_row(struct table *table)
+{
+	size_t cells = table->columns;
+
+	if (table->rows == table->room) {
+		table->room = table->room ? table->room * 2 : 32;
+		table->cells = arena_grow(table->cells, table->rows * cells * sizeof(*table->cells),
+		                          table->room * cells * sizeof(*table->cells));
+	}
+	return &table->cells[table->rows++ * cells];
+}
+
+void table_print(const struct table *table)
+{
+	size_t *widths = arena_alloc(table->columns * sizeof(*widths));
+
+	for (size_t i = 0; i < table->rows * table->columns; i++) {
+		const char *cell = table->cells[i];
+
+		if (cell)
+			widths[i % table->columns] =
+			        MAX(widths[i % table->columns], text_columns(cell));
+	}
+	for (size_t row = 0; row < table->rows; row++) {
+		const char **cells = &table->cells[row * table->columns];
+
+		for (size_t i = 0; i < table->columns && cells[i]; i++) {
+			bool last = i + 1 == table->columns || !cells[i + 1];
+			size_t pad = last ? 0 : widths[i] + 2 - text_columns(cells[i]);
+
+			out_printf("%s%*s", cells[i], (int)pad, "");
+		}
+		out_text("\n");
+	}
+}
