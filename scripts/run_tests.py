@@ -344,12 +344,12 @@ def vectors(kind, paths):
     if not build(["release"], False):
         finish()
     program = os.path.join(TOP, "build", "release", "tests", "vectors", kind + "-vectors")
-    if not os.path.exists(program):
+    drivers = [os.path.join(TOP, "tests", "vectors", kind + end) for end in ("_daemon.py", "_programs.py")]
+    if not any(os.path.exists(p) for p in [program, *drivers]):
         sys.exit("no vectors of kind %s; %s is missing" % (kind, program))
     ground = Ground(False, TOP)
     # What needs the running service or programs has a driver of its own beside the program. Each takes its cases
     # and leaves those of the other, so one of them may find nothing to do; finish() wants something to pass.
-    drivers = [os.path.join(TOP, "tests", "vectors", kind + end) for end in ("_daemon.py", "_programs.py")]
     for command in [program], *(["/usr/bin/python3", driver] for driver in drivers):
         if not os.path.exists(command[-1]):
             continue
