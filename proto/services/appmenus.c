@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "lib/wire/utf8.h"
+#include "lib/untrusted/text.h"
 
 #define LETTERS_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define SUFFIX         ".desktop"
@@ -60,7 +60,7 @@ static bool is_blank(uint32_t c)
 static size_t blank_len(const char *text, size_t len)
 {
 	uint32_t c;
-	size_t n = utf8_decode(text, len, &c);
+	size_t n = utf8_decode((const unsigned char *)text, len, &c);
 
 	return n > 0 && is_blank(c) ? n : 0;
 }
@@ -98,7 +98,8 @@ enum appmenus_next appmenus_next_line(struct appmenus_text *text, const char **r
 	if (text->at == text->len)
 		return APPMENUS_END;
 	for (int n = 0; n < APPMENUS_LINE_MAX && text->at < text->len; n++) {
-		size_t len = utf8_decode(text->data + text->at, text->len - text->at, &c);
+		size_t len = utf8_decode((const unsigned char *)text->data + text->at,
+		                         text->len - text->at, &c);
 
 		if (len == 0)
 			return APPMENUS_NOT_UTF8;
