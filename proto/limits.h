@@ -25,14 +25,19 @@
 	130000 /* a port whose call may still have a service that waits; protocol (120 s), and 10 */
 #define LIMIT_PORT_WAIT_MS                                                                         \
 	15000 /* a pair of qubes of which no call ends: those that wait for a port; chosen */
-#define LIMIT_DOM0_SERVICES   512   /* dom0 services running for one qube; chosen */
-#define LIMIT_POLICY_PROGRAMS 64    /* policy programs running for one qube, more wait; chosen */
-#define LIMIT_AGENT_HELLO_MS  20000 /* from the control channel to the agent's HELLO; chosen */
-#define LIMIT_BREAK_GRACE_MS  10000 /* --direct: a new agent after a protocol error; chosen */
-#define LIMIT_RECONNECT_MS    1000  /* pause between control connections, at most; chosen */
-#define LIMIT_LEAVE_MS        3000  /* disposables being killed when the daemon ends; chosen */
+#define LIMIT_DOM0_SERVICES       512 /* dom0 services running for one qube; chosen */
+#define LIMIT_POLICY_PROGRAMS     64  /* policy programs running for one qube, more wait; chosen */
+#define LIMIT_AGENT_HELLO_MS      20000 /* from the control channel to the agent's HELLO; chosen */
+#define LIMIT_BREAK_GRACE_MS      10000 /* --direct: a new agent after a protocol error; chosen */
+#define LIMIT_RECONNECT_MS        1000  /* pause between control connections, at most; chosen */
+#define LIMIT_LEAVE_MS            3000  /* disposables being killed when the daemon ends; chosen */
+#define LIMIT_QUBESDB_ENTRIES     16384 /* keys of one qube's QubesDB; chosen */
+#define LIMIT_QUBESDB_BYTES       (4U << 20) /* their values and what keys cost; chosen */
+#define LIMIT_QUBESDB_QUEUE       (8U << 20) /* bytes that one reader of it has not taken; chosen */
+#define LIMIT_QUBESDB_CLIENTS     256        /* local connections to one QubesDB; protocol */
+#define LIMIT_QUBESDB_WATCHES     1024       /* of one local connection; chosen */
 #define LIMIT_CHANNEL_WISHES      2048 /* channels of one qube that wait for the other end; chosen */
 #define LIMIT_CHANNEL_WISHES_DOM0 8192 /* the same of dom0's programs together; chosen */
-#define LIMIT_LOG_BURST       50    /* lines a qube can cause at once; chosen */
+#define LIMIT_LOG_BURST           50   /* lines a qube can cause at once; chosen */
 
 #endif
