@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -150,11 +151,31 @@ static void on_signal(void *arg, int signo, pid_t sender)
 	loop_stop(k->loop, 0);
 }
 
+/* None, but that a build for tests hands on the attack that it is to make (lib/sandbox/attack.h). */
+static char **slice_environment(void)
+{
+	static char *env[3];
+#if SKERRY_ATTACK
+	static const char *const names[2] = {"SKERRY_ATTACK", "SKERRY_ATTACK_WORLD"};
+	static char text[2][1024];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *value = getenv(names[i]);
+
+		if (!value)
+			continue;
+		(void)snprintf(text[i], sizeof(text[i]), "%s=%s", names[i], value);
+		env[n++] = text[i];
+	}
+#endif
+	return env;
+}
+
 /* The slice gets its pair, the two sockets, the log, nothing else. */
 NORETURN static void become_slice(const char *path, int pair, int rw, int ro)
 {
 	static const char *const argv[] = {"skerry-qubesdb-slice", NULL};
-	static char *env[1];
 	const int from[] = {pair, rw, ro};
 	int high[ARRAY_LEN(from)];
 	sigset_t none;
@@ -172,7 +193,7 @@ NORETURN static void become_slice(const char *path, int pair, int rw, int ro)
 		if (dup2(high[i], SLICE_FD + (int)i) < 0)
 			_exit(1);
 	fd_close_from(SLICE_FD + 3, NULL, 0);
-	(void)execve(path, (char *const *)(uintptr_t)argv, env);
+	(void)execve(path, (char *const *)(uintptr_t)argv, slice_environment());
 	LOG_ERRNO("%s", path);
 	_exit(1);
 }

@@ -8,6 +8,7 @@
  * Exit: 0 the keeper ended, 111 it could not start.
  */
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,11 +120,11 @@ static int confine_slice(void)
 	        {"ioctl",
 	         "how much waits in a socket",
 	         1,
-	         {{.arg = 1, .mask = ~0ULL, .value = 0x541B}}},
+	         {{.arg = 1, .mask = ~0ULL, .value = FIONREAD}}},
 	        {"ioctl",
 	         "how much waits in a socket",
 	         1,
-	         {{.arg = 1, .mask = ~0ULL, .value = 0x5411}}},
+	         {{.arg = 1, .mask = ~0ULL, .value = TIOCOUTQ}}},
 	};
 	static const struct confine_rights rights = {
 	        .name = "skerry-qubesdb-slice",

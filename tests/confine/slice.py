@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Attacks from inside the real qrexec slice, in its real confinement. Needs a tree of -Dattack=true.
+"""Attacks from inside the real slices of a qube and the broker of channels, in their real confinement.
+Needs a tree of -Dattack=true.
 
 If one of these failed, a qube that took over its slice could reach dom0 or another qube from there.
 That each attack succeeds where nothing is confined is shown by tests/confine/confine.c."""
@@ -20,7 +21,7 @@ MEMORY_MAX, FILES_MAX = 64 << 20, 16
 LEAKED = 50
 
 
-def world(t):
+def world(t, memory_max=MEMORY_MAX, files_max=FILES_MAX):
     """What there is to attack: texts for SKERRY_ATTACK_WORLD."""
     t.file("w/secret", "secret")
     t.script("w/runs", "exit 0\n")
@@ -34,7 +35,7 @@ def world(t):
     victim = t.start("/bin/sleep", "1000")
     return " ".join(str(part) for part in (
         t.path("w"), "skerry-attack-" + os.path.basename(t.dir), tcp.getsockname()[1], -1, LEAKED,
-        victim.pid, MEMORY_MAX, FILES_MAX))
+        victim.pid, memory_max, files_max))
 
 
 def attack(name):
@@ -57,7 +58,55 @@ def attack(name):
         check(not result or int(result[1]) != 0, f"the attack succeeded: {log}")
 
 
+def refused(name, program):
+    """From what the attacked process and its keeper logged: it came to it, and it was not let."""
+    log = program.stderr.decode()
+    check(f"attack {name} begins\n" in log, f"it never came to it: {log}")
+    result = re.search(rf"attack {name}: (\d+)\n", log)
+    check(not result or int(result[1]) != 0, f"the attack succeeded: {log}")
+
+
+def leak(t):
+    secret = os.open(t.file("leaked", "leaked"), os.O_RDONLY)
+    os.dup2(secret, LEAKED)
+    os.close(secret)
+
+
+def attack_qubesdb(name):
+    @case("confine the QubesDB slice: " + name)
+    def _(t):
+        leak(t)
+        # The limits that stand in slice_main.c.
+        env = {"SKERRY_ATTACK": "skerry-qubesdb-slice:" + name,
+               "SKERRY_ATTACK_WORLD": world(t, 512 << 20, 288)}
+        keeper = t.start("skerry-qubesdb", "--foreground", "42", "v", env=env, pass_fds=[LEAKED])
+        os.close(LEAKED)
+        equal(keeper.wait(), 1)
+        refused(name, keeper)
+
+
+# What the broker is for: sockets of its domains. It cannot connect them.
+BROKER_MAY = {"make-socket"}
+
+
+def attack_broker(name):
+    @case("confine the broker of channels: " + name)
+    def _(t):
+        leak(t)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        t.own(ours)
+        env = {"SKERRY_ATTACK": "skerry-channels:" + name, "SKERRY_ATTACK_WORLD": world(t, 128 << 20, 0)}
+        broker = t.start("skerry-channels", "--dir=" + t.path("channels"), f"--monitor-fd={theirs.fileno()}",
+                         env=env, pass_fds=[LEAKED, theirs.fileno()])
+        os.close(LEAKED)
+        broker.wait()
+        refused(name, broker)
+
+
 if __name__ == "__main__":
     for attack_name in ATTACKS:
         attack(attack_name)
+        attack_qubesdb(attack_name)
+        if attack_name not in BROKER_MAY:
+            attack_broker(attack_name)
     main()
