@@ -16,7 +16,7 @@ mkdir -p build
 export CCACHE_DIR="${CCACHE_DIR:-$top/build/ccache}"
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libseccomp-dev libjson-c-dev
-libsodium-dev zlib1g-dev libpam0g-dev libcmocka-dev"
+libsodium-dev zlib1g-dev libpam0g-dev libcmocka-dev libsqlite3-dev"
 test_packages="clang clang-format graphviz clang-tidy cppcheck shellcheck codespell mandoc spin binutils strace
 util-linux poppler-utils graphicsmagick librsvg2-bin gnupg openssh-client"
 
