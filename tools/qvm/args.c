@@ -32,6 +32,20 @@ struct option_word {
 	const char *value; /* behind '=' or behind a short option; NULL: none */
 };
 
+static const char *front;
+
+void args_set_front(const char *text)
+{
+	front = text;
+}
+
+const char *args_name(const struct args_program *program)
+{
+	if (front && strncmp(program->name, "qvm-", 4) == 0)
+		return arena_printf("%s %s", front, program->name + 4);
+	return program->name;
+}
+
 const char *args_row_name(const struct arg *arg)
 {
 	struct text_list names = {0};
@@ -52,7 +66,7 @@ void args_error(const struct args_program *program, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	out_flush();
-	err_printf("%s%s: error: %s\n", args_usage(program), program->name, text);
+	err_printf("%s%s: error: %s\n", args_usage(program), args_name(program), text);
 	exit(2);
 }
 
@@ -189,7 +203,7 @@ static void option_seen(struct parse *parse, int row)
 		out_end(0);
 	}
 	if (row == ARG_VERSION) {
-		out_printf("%s (Skerry %s)\n", parse->args->program->name, SKERRY_VERSION);
+		out_printf("%s (Skerry %s)\n", args_name(parse->args->program), SKERRY_VERSION);
 		out_end(0);
 	}
 }

@@ -77,6 +77,12 @@ struct args *args_parse(const struct args_program *program, int argc, const char
 struct args *args_parse_known(const struct args_program *program, int argc,
                               const char *const *argv);
 
+/** args_name() - what the command is called in messages: "qvm-tags", or "skerry tags" */
+const char *args_name(const struct args_program *program);
+
+/** args_set_front() - commands are called "FRONT NAME" instead of "qvm-NAME" from now on */
+void args_set_front(const char *front);
+
 /** args_value() - the last value of an option or a positional; NULL: not given */
 const char *args_value(const struct args *args, int row);
 

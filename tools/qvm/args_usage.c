@@ -128,13 +128,14 @@ static void list_append(struct text_list *list, const struct text_list *more)
 
 const char *args_usage(const struct args_program *program)
 {
+	const char *name = args_name(program);
 	struct text_list options = usage_parts(program, true);
 	struct text_list positionals = usage_parts(program, false), lines, more, all = {0};
 	size_t width = terminal_width(), prefix = strlen("usage: ");
-	size_t indent = prefix + strlen(program->name) + 1;
+	size_t indent = prefix + strlen(name) + 1;
 	const char *line;
 
-	text_list_add(&all, program->name);
+	text_list_add(&all, name);
 	list_append(&all, &options);
 	list_append(&all, &positionals);
 	line = text_list_join(&all, " ");
@@ -143,14 +144,14 @@ const char *args_usage(const struct args_program *program)
 	if (indent - 1 > width * 3 / 4) { /* the name alone is too long: all below it */
 		indent = prefix;
 		lines = (struct text_list){0};
-		text_list_add(&lines, arena_printf("%*s%s", (int)prefix, "", program->name));
+		text_list_add(&lines, arena_printf("%*s%s", (int)prefix, "", name));
 		more = lines_wrap(&options, indent, width);
 		list_append(&lines, &more);
 	} else {
 		/* The first line has the name where the others have their indent. */
 		lines = lines_wrap(options.n ? &options : &positionals, indent, width);
-		lines.items[0] = arena_printf("%*s%s %s", (int)prefix, "", program->name,
-		                              lines.items[0] + indent);
+		lines.items[0] =
+		        arena_printf("%*s%s %s", (int)prefix, "", name, lines.items[0] + indent);
 		if (!options.n)
 			positionals.n = 0;
 	}

@@ -17,7 +17,7 @@ void fail(const struct args_program *program, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	err_printf("%s: error: %s\n", program->name, text);
+	err_printf("%s: error: %s\n", args_name(program), text);
 	out_end(1);
 }
 

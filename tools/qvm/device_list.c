@@ -131,7 +131,9 @@ static int compare_lines(const void *a, const void *b)
 
 static void print(const struct listing *listing)
 {
-	struct table table = table_new(listing->options->sbdf ? 4 : 3);
+	static const char *const keys[] = {"device", "description", "users"};
+	static const char *const keys_sbdf[] = {"device", "sbdf", "description", "users"};
+	struct table table = listing->options->sbdf ? table_new(4, keys_sbdf) : table_new(3, keys);
 
 	for (size_t i = 0; i < listing->n; i++) {
 		struct line *line = &listing->lines[i];

@@ -50,7 +50,7 @@ static int list(const struct args_program *program, const char *qube, const char
 	struct text_list names = text_list_lines(
 	        call_or_fail(program, "admin.vm.feature.List", NULL, qube, NULL).content);
 	struct admin_request *requests = arena_alloc((names.n + 1) * sizeof(*requests));
-	struct table table = table_new(2);
+	struct table table = table_new(2, NULL);
 	size_t n = 0;
 
 	for (size_t i = 0; i < names.n; i++)

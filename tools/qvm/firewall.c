@@ -177,10 +177,14 @@ static void list(const struct rules *rules, bool raw)
 	static const char *const headings[] = {"NO",        "ACTION",  "HOST",
 	                                       "PROTOCOL",  "PORT(S)", "SPECIAL TARGET",
 	                                       "ICMP TYPE", "EXPIRE",  "COMMENT"};
-	struct table shown = table_new(ARRAY_LEN(headings));
+	static const char *const keys[] = {"number",    "action", "host",
+	                                   "protocol",  "ports",  "special_target",
+	                                   "icmp_type", "expire", "comment"};
+	struct table shown = table_new(ARRAY_LEN(headings), keys);
 	const char **cells = table_row(&shown);
 
 	memcpy(cells, headings, sizeof(headings));
+	shown.heading = true;
 	for (size_t i = 0; i < rules->n; i++) {
 		const char *const *fields = rules->items[i].fields;
 

@@ -237,13 +237,22 @@ static void print_raw(const struct ls *ls, const struct row *rows)
 			out_printf("%s%s", rows[i].cells[c], c + 1 < ls->n_columns ? "|" : "\n");
 }
 
-static void print_table(const struct ls *ls, const struct row *rows, size_t n)
+static const char *const *headings_of(const struct ls *ls)
 {
-	struct table table_out = table_new(ls->n_columns);
-	const char **cells = table_row(&table_out);
+	const char **headings = arena_alloc(ls->n_columns * sizeof(*headings));
 
 	for (size_t c = 0; c < ls->n_columns; c++)
-		cells[c] = ls->columns[c].heading;
+		headings[c] = ls->columns[c].heading;
+	return headings;
+}
+
+static void print_table(const struct ls *ls, const struct row *rows, size_t n)
+{
+	struct table table_out = table_new(ls->n_columns, headings_of(ls));
+	const char **cells = table_row(&table_out);
+
+	table_out.heading = true;
+	memcpy(cells, table_out.keys, ls->n_columns * sizeof(*cells));
 	for (size_t i = 0; i < n; i++) {
 		cells = table_row(&table_out);
 		for (size_t c = 0; c < ls->n_columns; c++)

@@ -236,7 +236,7 @@ const struct ls_column *ls_columns(const char *names, size_t *ret_n)
 
 void ls_formats_print(void)
 {
-	struct table table = table_new(2);
+	struct table table = table_new(2, NULL);
 
 	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
 		const char **cells = table_row(&table);
@@ -249,7 +249,7 @@ void ls_formats_print(void)
 
 void ls_columns_print(void)
 {
-	struct table table = table_new(2);
+	struct table table = table_new(2, NULL);
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		const char **cells = table_row(&table);

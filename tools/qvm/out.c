@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "lib/untrusted/text.h"
 
 static struct {
 	char *data;
@@ -17,34 +18,20 @@ static struct {
 	int failed;
 } out;
 
-/*
- * One character of UTF-8 that may be shown. Returns its length; 0 if these bytes are no character, or one
- * that drives a terminal (C0, C1) or changes the order of what is shown (marks of direction).
- */
+static bool json;
+
+/* The corners of a tree; what else may be shown is lib/untrusted's to say. */
+#define CODE_CORNER 0x2514
+#define CODE_LINE   0x2500
+
+/* The length of the character that stands there; 0: it is none, or none that may be shown. */
 static size_t character_length(const unsigned char *p)
 {
 	uint32_t code;
-	size_t len;
+	size_t len = utf8_decode(p, strnlen((const char *)p, 4), &code);
 
-	if (p[0] < 0x80)
-		return p[0] >= 0x20 && p[0] != 0x7f;
-	len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	code = p[0] & (0x7fU >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3fU);
-	}
-	if ((len == 3 && code < 0x800) || (len == 4 && (code < 0x10000 || code > 0x10ffff)))
-		return 0;
-	if (code < 0xa0 || (code >= 0xd800 && code < 0xe000))
-		return 0;
-	if ((code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-	    (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || code == 0x61c)
-		return 0;
-	return len;
+	return len && (untrusted_char_shown(code) || code == CODE_CORNER || code == CODE_LINE) ? len
+	                                                                                       : 0;
 }
 
 const char *out_safe(const char *text)
@@ -72,6 +59,36 @@ static void out_append(const char *text)
 	}
 	memcpy(out.data + out.len, text, len);
 	out.len += len;
+}
+
+void out_escape(const char *constant)
+{
+	out_append(constant);
+}
+
+void out_set_json(bool wanted)
+{
+	json = wanted;
+}
+
+bool out_is_json(void)
+{
+	return json;
+}
+
+const char *json_text(const char *text)
+{
+	const char *safe = out_safe(text);
+	char *copy = arena_alloc(strlen(safe) * 2 + 3), *to = copy;
+
+	*to++ = '"';
+	for (; *safe; safe++) {
+		if (*safe == '"' || *safe == '\\' || *safe == '\n' || *safe == '\t')
+			*to++ = '\\';
+		*to++ = *safe == '\n' ? 'n' : *safe == '\t' ? 't' : *safe;
+	}
+	*to = '"';
+	return copy;
 }
 
 void out_text(const char *text)
@@ -165,9 +182,9 @@ size_t text_columns(const char *text)
 	return n;
 }
 
-struct table table_new(size_t columns)
+struct table table_new(size_t columns, const char *const *keys)
 {
-	return (struct table){.columns = columns};
+	return (struct table){.columns = columns, .keys = keys};
 }
 
 const char **table_row(struct table *table)
@@ -182,10 +199,36 @@ const char **table_row(struct table *table)
 	return &table->cells[table->rows++ * cells];
 }
 
+/* An object a row, or one for all: see struct table. */
+static void table_print_json(const struct table *table)
+{
+	for (size_t row = table->heading; row < table->rows; row++) {
+		const char **cells = &table->cells[row * table->columns];
+
+		if (!table->keys) {
+			out_append(row == table->heading ? "{" : ", ");
+			out_append(
+			        arena_printf("%s: %s", json_text(cells[0]), json_text(cells[1])));
+			continue;
+		}
+		for (size_t i = 0; i < table->columns; i++)
+			out_append(arena_printf("%s%s: %s", i ? ", " : "{",
+			                        json_text(table->keys[i]),
+			                        cells[i] ? json_text(cells[i]) : "null"));
+		out_append("}\n");
+	}
+	if (!table->keys)
+		out_append(table->rows > table->heading ? "}\n" : "{}\n");
+}
+
 void table_print(const struct table *table)
 {
 	size_t *widths = arena_alloc(table->columns * sizeof(*widths));
 
+	if (json) {
+		table_print_json(table);
+		return;
+	}
 	for (size_t i = 0; i < table->rows * table->columns; i++) {
 		const char *cell = table->cells[i];
 

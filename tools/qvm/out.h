@@ -2,6 +2,7 @@
 #ifndef TOOLS_QVM_OUT_H
 #define TOOLS_QVM_OUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tools/client/arena.h"
@@ -30,13 +31,27 @@ const char *out_safe(const char *text);
 /** text_repr() - as Python shows a text: in quotes, with escapes */
 const char *text_repr(const char *text);
 
+/** out_escape() - a constant of ours that may drive a terminal: colours */
+void out_escape(const char *constant);
+
+/** json_text() - a JSON string, quotes included */
+const char *json_text(const char *text);
+
+/** out_set_json() - tables are printed as JSON from now on, one value a line */
+void out_set_json(bool json);
+bool out_is_json(void);
+
 /* A table whose columns are as wide as their widest cell, with two spaces between. */
 struct table {
 	const char **cells;
 	size_t columns, rows, room;
+	const char *const
+	        *keys; /* of the columns in JSON, an object a row; NULL: the first cell is the key
+	                            and the second the value, all rows are one object */
+	bool heading;  /* the first row is one; JSON has none */
 };
 
-struct table table_new(size_t columns);
+struct table table_new(size_t columns, const char *const *keys);
 
 /** table_row() - room for the cells of one more row; NULL cells end the row early */
 const char **table_row(struct table *table);

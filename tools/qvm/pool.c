@@ -51,12 +51,14 @@ static struct text_list lines_of(const char *method, const char *argument)
 static int drivers(const struct args *args)
 {
 	struct text_list lines = lines_of("admin.pool.ListDrivers", NULL);
-	struct table shown = table_new(2);
+	static const char *const keys[] = {"driver", "options"};
+	struct table shown = table_new(2, keys);
 	const char **cells = table_row(&shown);
 
 	(void)args;
 	cells[0] = "DRIVER";
 	cells[1] = "OPTIONS";
+	shown.heading = true;
 	text_list_sort(&lines);
 	for (size_t i = 0; i < lines.n; i++) {
 		size_t len = strcspn(lines.items[i], " ");
@@ -83,12 +85,14 @@ static int list(const struct args *args)
 {
 	struct text_list pools = lines_of("admin.pool.List", NULL);
 	struct admin_request *requests = arena_alloc((pools.n + 1) * sizeof(*requests));
-	struct table shown = table_new(2);
+	static const char *const keys[] = {"name", "driver"};
+	struct table shown = table_new(2, keys);
 	const char **cells = table_row(&shown);
 
 	(void)args;
 	cells[0] = "NAME";
 	cells[1] = "DRIVER";
+	shown.heading = true;
 	for (size_t i = 0; i < pools.n; i++)
 		requests[i] = (struct admin_request){.method = "admin.pool.Info",
 		                                     .argument = pools.items[i],
@@ -124,7 +128,7 @@ static int info(const struct args *args)
 	pools_check(args);
 	for (size_t i = 0; i < args->given[POOL].n; i++) {
 		struct text_list lines = lines_of("admin.pool.Info", args->given[POOL].items[i]);
-		struct table shown = table_new(2);
+		struct table shown = table_new(2, NULL);
 		const char **cells = table_row(&shown);
 
 		cells[0] = "name";

@@ -93,6 +93,7 @@ static bool is_unset(const struct property *property)
 /* The names are asked for apart from the values: a property that GetAll leaves out has no value. */
 static int list_all(const struct owner *owner, bool hide_default)
 {
+	static const char *const keys[] = {"property", "origin", "value"};
 	struct admin_reply names =
 	        call_or_fail(owner->program, method(owner, "List"), NULL, owner->target, NULL);
 	struct admin_reply values =
@@ -100,7 +101,7 @@ static int list_all(const struct owner *owner, bool hide_default)
 	struct text_list list = text_list_lines(names.content);
 	struct properties all = properties_decode(values.content);
 	struct property *sorted = arena_alloc((list.n + 1) * sizeof(*sorted));
-	struct table table = table_new(3);
+	struct table table = table_new(3, keys);
 	int width = 0;
 
 	for (size_t i = 0; i < list.n; i++) {
@@ -186,7 +187,7 @@ static int help_properties(const struct owner *owner)
 	        call_or_fail(owner->program, method(owner, "List"), NULL, owner->target, NULL);
 	struct text_list names = text_list_lines(reply.content);
 	struct admin_request *requests = arena_alloc((names.n + 1) * sizeof(*requests));
-	struct table table = table_new(2);
+	struct table table = table_new(2, NULL);
 
 	text_list_sort(&names);
 	for (size_t i = 0; i < names.n; i++)

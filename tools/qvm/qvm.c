@@ -51,7 +51,7 @@ static const struct command *command_find(const char *name, const char *prefix)
 
 static NORETURN void help(int status)
 {
-	struct table table = table_new(2);
+	struct table table = table_new(2, NULL);
 
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		const char **cells = table_row(&table);

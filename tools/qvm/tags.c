@@ -28,6 +28,8 @@ static const struct args_program short_program = {"qvm-tags", "Show and change t
 static int list(const char *qube, const struct arg_given *words)
 {
 	struct admin_reply reply;
+	static const char *const keys[] = {"tag"};
+	struct table shown = table_new(1, keys);
 	struct text_list tags;
 
 	if (words->n > 1) {
@@ -41,7 +43,8 @@ static int list(const char *qube, const struct arg_given *words)
 	tags = text_list_lines(reply.content);
 	text_list_sort(&tags);
 	for (size_t i = 0; i < tags.n; i++)
-		out_printf("%s\n", tags.items[i]);
+		*table_row(&shown) = tags.items[i];
+	table_print(&shown);
 	return 0;
 }
 

@@ -207,7 +207,7 @@ static int info(const struct args *args, const struct volume_name *name)
 	                                   "size",      "usage",        "revisions_to_keep",
 	                                   "ephemeral", "is_outdated"};
 	const char *wanted = args_value(args, WORD1), *value;
-	struct table shown = table_new(2);
+	struct table shown = table_new(2, NULL);
 	struct text_list revisions;
 
 	if (wanted && strcmp(wanted, "revisions") != 0) {
@@ -229,6 +229,8 @@ static int info(const struct args *args, const struct volume_name *name)
 	}
 	table_print(&shown);
 	revisions = revisions_of(name);
+	if (out_is_json() && !wanted)
+		return 0;
 	if (!wanted)
 		out_printf("List of available revisions (for revert):%s\n",
 		           revisions.n ? "" : " none");

@@ -86,7 +86,8 @@ static void row(struct table *table, const struct volume *volume)
 /* Of those that share one, the last comes first. */
 static void print(const struct listing *listing)
 {
-	struct table table = table_new(4);
+	static const char *const keys[] = {"volume", "qube", "name", "revert_possible"};
+	struct table table = table_new(4, keys);
 	const char **cells = table_row(&table);
 	size_t end;
 
@@ -94,6 +95,7 @@ static void print(const struct listing *listing)
 	cells[1] = "VMNAME";
 	cells[2] = "VOLUME_NAME";
 	cells[3] = "REVERT_POSSIBLE";
+	table.heading = true;
 	for (size_t i = 0; i < listing->n; i = end) {
 		for (end = i + 1; end < listing->n; end++)
 			if (!is_same(&listing->items[i], &listing->items[end]))
