@@ -13,9 +13,41 @@
 
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
+#include "tools/qvm/out.h"
 
 /* name, usage, help, function; in the order of --help. */
 static const struct skerry_command commands[] = {
+        {"ls", "[--running] [QUBE ...]", "list qubes", skerry_ls},
+        {"create", "NAME [--template=T] [--label=L] [--class=C] [--pool=P] [PROPERTY=VALUE ...]",
+         "make a qube", skerry_create},
+        {"clone", "QUBE NEW", "make a copy of a qube", skerry_clone},
+        {"remove", "[--yes] QUBE ...", "remove qubes and what is stored in them", skerry_remove},
+        {"prefs", "QUBE|system", "list the properties of a qube", skerry_prefs},
+        {"get", "QUBE|system PROPERTY", "show a property", skerry_get},
+        {"set", "[--default] QUBE|system PROPERTY [VALUE]", "change a property", skerry_set},
+        {"start", "QUBE ...", "start qubes", skerry_start},
+        {"stop", "[--force] [--no-wait] QUBE ...", "shut qubes down and wait", skerry_stop},
+        {"kill", "QUBE ...", "end qubes at once", skerry_kill},
+        {"pause", "QUBE ...", "let qubes stand still", skerry_pause},
+        {"unpause", "QUBE ...", "let qubes run on", skerry_unpause},
+        {"run", "[--user=U] QUBE [--] COMMAND ... | --disp[=TEMPLATE] -- COMMAND ...",
+         "run a command in a qube", skerry_run},
+        {"disp", "[--template=T] [--] COMMAND ...", "run a command in a new disposable",
+         skerry_disp},
+        {"shell", "[--user=U] QUBE", "work in a qube by its shell", skerry_shell},
+        {"watch", "[QUBE]", "show events as they happen", skerry_watch},
+        {"status", "", "show what runs of the system", skerry_status},
+        {"doctor", "", "check what this machine has for the local ground", skerry_doctor},
+        {"tags", "QUBE [list|add|del] [TAG ...]", "show and change tags", skerry_tags},
+        {"features", "QUBE [FEATURE [VALUE]]", "show and set features", skerry_features},
+        {"firewall", "QUBE [list|add|del|reset] ...", "show and change firewall rules",
+         skerry_firewall},
+        {"volume", "[list|info|resize|revert|import|clear|clone|config] ...",
+         "show and change volumes", skerry_volume},
+        {"pool", "[list|info|add|remove|set|drivers] ...", "show and change storage pools",
+         skerry_pool},
+        {"device", "CLASS [list|attach|detach|assign|unassign|info] ...",
+         "show, attach and assign devices", skerry_device},
         {"ask", "[-s SOCKET] [--answer deny|allow:QUBE|FILE]", "answer prompts in this terminal",
          skerry_ask},
         {"policy", "check|why|list|graph|test|log ...",
@@ -94,9 +126,15 @@ int main(int argc, char **argv)
 {
 	struct skerry_options options = {0};
 	const struct skerry_command *command;
+	int status;
 
 	log_init("skerry");
 	argc = options_take(argc, argv, &options);
+	if (paths_find_root()) {
+		fprintf(stderr,
+		        "skerry: the name of the system's folder is too long; set SKERRY_ROOT\n");
+		return SKERRY_REFUSED;
+	}
 	if (argc < 2) {
 		help_print(stderr);
 		return SKERRY_USAGE;
@@ -120,5 +158,8 @@ int main(int argc, char **argv)
 		usage_print(stdout, argv[1]);
 		return SKERRY_DONE;
 	}
-	return command->fn(argc - 1, argv + 1, &options);
+	status = command->fn(argc - 1, argv + 1, &options);
+	if (fflush(stdout))
+		return SKERRY_REFUSED;
+	out_end(status);
 }

@@ -32,7 +32,33 @@ struct skerry_command {
 };
 
 /* Subcommands; each prints its own usage and returns SKERRY_USAGE if the words are wrong. */
+#define SKERRY_COMMAND(name)                                                                       \
+	int skerry_##name(int argc, char **argv, const struct skerry_options *options)
 int skerry_ask(int argc, char **argv, const struct skerry_options *options);
+SKERRY_COMMAND(clone);
+SKERRY_COMMAND(create);
+SKERRY_COMMAND(device);
+SKERRY_COMMAND(disp);
+SKERRY_COMMAND(doctor);
+SKERRY_COMMAND(features);
+SKERRY_COMMAND(firewall);
+SKERRY_COMMAND(get);
+SKERRY_COMMAND(kill);
+SKERRY_COMMAND(ls);
+SKERRY_COMMAND(pause);
+SKERRY_COMMAND(pool);
+SKERRY_COMMAND(prefs);
+SKERRY_COMMAND(remove);
+SKERRY_COMMAND(run);
+SKERRY_COMMAND(set);
+SKERRY_COMMAND(shell);
+SKERRY_COMMAND(start);
+SKERRY_COMMAND(status);
+SKERRY_COMMAND(stop);
+SKERRY_COMMAND(tags);
+SKERRY_COMMAND(unpause);
+SKERRY_COMMAND(volume);
+SKERRY_COMMAND(watch);
 int skerry_policy(int argc, char **argv, const struct skerry_options *options);
 int skerry_trace(int argc, char **argv, const struct skerry_options *options);
 

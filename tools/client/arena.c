@@ -2,6 +2,7 @@
 #include "tools/client/arena.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,7 @@ char *arena_copy(const void *data, size_t len)
 	return copy;
 }
 
-char *arena_text(const char *text)
+char *arena_dup(const char *text)
 {
 	return arena_copy(text, strlen(text));
 }
@@ -102,15 +103,15 @@ void *arena_mark(void)
 
 void arena_release(void *mark)
 {
-	struct block *block;
+	bool last = false;
 
-	while (newest && newest != mark) {
-		block = newest;
+	while (newest && !last) {
+		struct block *block = newest;
+
+		last = block == mark;
 		newest = block->before;
 		free(block);
 	}
-	if (newest)
-		newest->used = 0;
 }
 
 void text_list_add(struct text_list *list, const char *text)

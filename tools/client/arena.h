@@ -21,12 +21,12 @@ void *arena_grow(const void *old, size_t used, size_t size);
 /** arena_copy() - @len bytes with a NUL behind them */
 char *arena_copy(const void *data, size_t len);
 
-char *arena_text(const char *text);
+char *arena_dup(const char *text);
 
 /** arena_printf() - formatted text */
 char *arena_printf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-/** arena_mark() / arena_release() - frees everything that was allocated after the mark */
+/** arena_mark() / arena_release() - frees everything that was allocated after the mark, and the mark */
 void *arena_mark(void);
 void arena_release(void *mark);
 

@@ -95,7 +95,7 @@ bool property_decode(const char *text, struct property *ret)
 	type += 6;
 	ret->type = arena_copy(type, strcspn(type, " "));
 	type += strlen(ret->type);
-	ret->value = arena_text(*type == ' ' ? type + 1 : type);
+	ret->value = arena_dup(*type == ' ' ? type + 1 : type);
 	return true;
 }
 
@@ -111,7 +111,7 @@ struct properties properties_decode(const char *text)
 		if (!lines.items[i][len] ||
 		    !property_decode(lines.items[i] + len + 1, &all.items[all.n]))
 			continue;
-		value = arena_text(all.items[all.n].value);
+		value = arena_dup(all.items[all.n].value);
 		unescape(value);
 		all.items[all.n].value = value;
 		all.items[all.n++].name = arena_copy(lines.items[i], len);

@@ -45,8 +45,8 @@ static int client_start(const struct admin_request *request, int in, int out, in
 	char path[PATH_MAX];
 	char *service = request->argument && *request->argument
 	                        ? arena_printf("%s+%s", request->method, request->argument)
-	                        : arena_text(request->method);
-	char *argv[] = {path, arena_text(request->target), service, NULL};
+	                        : arena_dup(request->method);
+	char *argv[] = {path, arena_dup(request->target), service, NULL};
 	posix_spawn_file_actions_t actions;
 	int r;
 

@@ -236,7 +236,7 @@ static int option_take(struct parse *parse, int at)
 				args_error(parse->args->program,
 				           "argument %s: ignored explicit argument %s",
 				           args_row_name(arg), text_repr(word.value));
-			word = (struct option_word){row, arena_text(name),
+			word = (struct option_word){row, arena_dup(name),
 			                            word.value[1] ? word.value + 1 : NULL};
 			continue;
 		}
@@ -367,8 +367,7 @@ static void required_check(const struct parse *parse)
 	for (int row = 0; parse->table[row].kind != ARG_END; row++) {
 		enum arg_kind kind = parse->table[row].kind;
 
-		if (!parse->seen[row] &&
-		    (kind == ARG_ONE || kind == ARG_REST || kind == ARG_COMMANDS))
+		if (!parse->seen[row] && (kind == ARG_ONE || kind == ARG_REST))
 			text_list_add(&missing, parse->table[row].metavar);
 	}
 	if (missing.n)

@@ -24,7 +24,7 @@ enum arg_kind {
 	ARG_ONE_MAYBE,
 	ARG_ANY,      /* positional: none or more */
 	ARG_REST,     /* positional: all that is left, options too */
-	ARG_COMMANDS, /* positional: the name of a sub-command and all that is left */
+	ARG_COMMANDS, /* positional: the name of a sub-command and all that is left; may be missing */
 };
 
 #define ARG_NAMES_MAX 3

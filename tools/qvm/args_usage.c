@@ -103,7 +103,7 @@ static struct text_list lines_wrap(const struct text_list *parts, size_t indent,
 	size_t used = indent - 1;
 
 	for (size_t i = 0; i < parts->n; i++) {
-		size_t len = text_columns(parts->items[i]);
+		size_t len = out_width(parts->items[i]);
 
 		if (used + 1 + len > width && line.n) {
 			text_list_add(&lines, arena_printf("%*s%s", (int)indent, "",
@@ -200,7 +200,7 @@ static const char *help_rows(const struct args_program *program, bool options, s
 		names = help_names(arg);
 		words = words_of(arg->help);
 		lines = lines_wrap(&words, column, terminal_width());
-		if (lines.n && text_columns(names) + 4 <= column)
+		if (lines.n && out_width(names) + 4 <= column)
 			lines.items[0] = arena_printf("  %-*s%s", (int)column - 2, names,
 			                              lines.items[0] + column);
 		else
@@ -230,7 +230,7 @@ const char *args_help(const struct args_program *program)
 
 	for (const struct arg *arg = program->table; arg->kind != ARG_END; arg++)
 		if (arg->help)
-			column = MAX(column, text_columns(help_names(arg)) + 4);
+			column = MAX(column, out_width(help_names(arg)) + 4);
 	column = MIN(column, (size_t)HELP_COLUMN_MAX);
 	return arena_printf("%s%s%s%s%s", args_usage(program), paragraph(program->description),
 	                    help_rows(program, false, column), help_rows(program, true, column),

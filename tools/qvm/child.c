@@ -38,7 +38,7 @@ pid_t child_start(const char *const *argv, const int fds[3])
 		n++;
 	copy = arena_alloc((n + 1) * sizeof(*copy));
 	for (size_t i = 0; i < n; i++)
-		copy[i] = arena_text(argv[i]);
+		copy[i] = arena_dup(argv[i]);
 	out_flush();
 	r = posix_spawn_file_actions_init(&actions);
 	if (r) {

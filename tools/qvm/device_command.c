@@ -16,7 +16,7 @@ static const struct arg any_table[] = {
         [LIST_CLASSES] = {ARG_FLAG,
                           {"--list-device-classes"},
                           .help = "list the classes of devices"},
-        [CLASS] = {ARG_ONE_MAYBE, .metavar = "DEVICE_CLASS",
+        [CLASS] = {ARG_ONE, .metavar = "DEVICE_CLASS",
                    .help = "class of the devices: block, pci, usb, mic …"},
         [CLASS_ACTION] = {ARG_COMMANDS, .metavar = "COMMAND", .choices = actions,
                           .help = "list (the default), attach, detach, assign, unassign, info; "
@@ -439,8 +439,6 @@ static int run_class(const char *class, int argc, const char *const *argv)
 	                               "List, attach and assign devices.", NULL, class_table};
 	struct context context = {.program = &program, .class = class};
 
-	if (argc == 0)
-		return list(&context, 0, argv);
 	return run(&context, &args_parse(&program, argc, argv)->given[ACTION]);
 }
 
@@ -471,11 +469,8 @@ int qvm_device_run(int argc, const char *const *argv)
 	const struct args *args;
 	struct text_list classes;
 
-	if (argc == 1 && argv[0][0] != '-') {
-		context.class = argv[0];
-		return list(&context, 0, argv);
-	}
-	args = args_parse(argc == 1 ? &short_program : &program, argc, argv);
+	/* One option alone needs no class. */
+	args = args_parse(argc == 1 && *argv[0] == '-' ? &short_program : &program, argc, argv);
 	if (args_has(args, LIST_CLASSES)) {
 		classes = text_list_lines(
 		        call_or_fail(&program, "admin.deviceclass.List", NULL, "dom0", NULL)

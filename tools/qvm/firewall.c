@@ -211,28 +211,13 @@ static void list(const struct rules *rules, bool raw)
 
 int qvm_firewall_run(int argc, const char *const *argv)
 {
-	/* The action may be left out; options behind the name are those of the command then. */
-	bool no_action = true;
-	const struct arg *chosen = table;
-	struct arg short_table[ARRAY_LEN(table)];
-	struct args_program short_program = program;
-	const struct args *args;
-	const struct arg_given *words;
-	struct qubes qubes;
-	const char *name, *action;
+	const struct args *args = args_parse(&program, argc, argv);
+	const struct arg_given *words = &args->given[ACTION];
+	const char *action = words->n ? words->items[0] : "list", *name;
+	struct qubes qubes = qubes_or_fail(&program);
 	struct rules rules;
 
-	for (int i = 0; i < argc; i++)
-		for (size_t j = 0; actions[j]; j++)
-			no_action = no_action && (i == 0 || strcmp(argv[i], actions[j]) != 0);
-	memcpy(short_table, table, sizeof(table));
-	short_table[ACTION].kind = ARG_ABSENT;
-	short_program.table = no_action ? short_table : chosen;
-	args = args_parse(&short_program, argc, argv);
-	qubes = qubes_or_fail(&program);
 	name = qube_named(args, &qubes, VMNAME)->name;
-	words = &args->given[ACTION];
-	action = words->n ? words->items[0] : "list";
 	rules = rules_decode(
 	        call_or_fail(&program, "admin.vm.firewall.Get", NULL, name, NULL).content);
 	if (strcmp(action, "list") == 0) {

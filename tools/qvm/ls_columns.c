@@ -61,7 +61,7 @@ static const char *cell_flags(struct ls *ls, struct qube *qube, const struct ls_
 	                {"debug", 'D'},
 	                {"autostart", 'A'}};
 	const char *mode = qube_property(qube, "virt_mode");
-	char *flags = arena_text("--------");
+	char *flags = arena_dup("--------");
 
 	(void)column;
 	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
@@ -196,7 +196,7 @@ const char *ls_format(const char *name)
 
 static const char *upper(const char *text, char from, char to)
 {
-	char *copy = arena_text(text);
+	char *copy = arena_dup(text);
 
 	for (char *p = copy; *p; p++)
 		*p = *p == from ? to : (char)toupper((unsigned char)*p);
@@ -206,7 +206,7 @@ static const char *upper(const char *text, char from, char to)
 static struct ls_column column_named(const char *name)
 {
 	const char *heading = upper(name, '_', '-');
-	char *property = arena_text(name);
+	char *property = arena_dup(name);
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (strcmp(known[i].heading, heading) == 0)

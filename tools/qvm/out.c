@@ -36,7 +36,7 @@ static size_t character_length(const unsigned char *p)
 
 const char *out_safe(const char *text)
 {
-	char *copy = arena_text(text);
+	char *copy = arena_dup(text);
 	unsigned char *p = (unsigned char *)copy;
 
 	while (*p) {
@@ -119,6 +119,12 @@ void out_flush(void)
 	out.len = 0;
 }
 
+void out_forget(void)
+{
+	out.data = NULL;
+	out.len = out.room = 0;
+}
+
 void out_end(int status)
 {
 	out_flush();
@@ -173,7 +179,7 @@ const char *text_repr(const char *text)
 	return copy;
 }
 
-size_t text_columns(const char *text)
+size_t out_width(const char *text)
 {
 	size_t n = 0;
 
@@ -234,14 +240,14 @@ void table_print(const struct table *table)
 
 		if (cell)
 			widths[i % table->columns] =
-			        MAX(widths[i % table->columns], text_columns(cell));
+			        MAX(widths[i % table->columns], out_width(cell));
 	}
 	for (size_t row = 0; row < table->rows; row++) {
 		const char **cells = &table->cells[row * table->columns];
 
 		for (size_t i = 0; i < table->columns && cells[i]; i++) {
 			bool last = i + 1 == table->columns || !cells[i + 1];
-			size_t pad = last ? 0 : widths[i] + 2 - text_columns(cells[i]);
+			size_t pad = last ? 0 : widths[i] + 2 - out_width(cells[i]);
 
 			out_printf("%s%*s", cells[i], (int)pad, "");
 		}

@@ -22,6 +22,9 @@ void err_printf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /** out_flush() - writes what was collected */
 void out_flush(void);
 
+/** out_forget() - after out_flush(): holds no memory of the arena any more */
+void out_forget(void);
+
 /** out_end() - writes what was collected and ends; 1 where it could not be written */
 NORETURN void out_end(int status);
 
@@ -58,7 +61,7 @@ const char **table_row(struct table *table);
 
 void table_print(const struct table *table);
 
-/** text_columns() - how many characters a text has on a terminal */
-size_t text_columns(const char *text);
+/** out_width() - how many characters a text has on a terminal */
+size_t out_width(const char *text);
 
 #endif

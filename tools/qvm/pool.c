@@ -223,13 +223,11 @@ static const struct {
 
 int qvm_pool_run(int argc, const char *const *argv)
 {
-	const struct args *args;
-	const char *action;
+	const struct args *args = args_parse(&program, argc, argv);
+	const char *action = args_has(args, ACTION) ? args->given[ACTION].items[0] : NULL;
 
-	if (argc == 0)
+	if (!action)
 		return list(NULL);
-	args = args_parse(&program, argc, argv);
-	action = args->given[ACTION].items[0];
 	for (size_t i = 0; i < ARRAY_LEN(runs); i++) {
 		for (size_t j = 0; j < ARRAY_LEN(runs[i].names) && runs[i].names[j]; j++) {
 			struct args_program this = {arena_printf("qvm-pool %s", runs[i].names[0]),

@@ -112,7 +112,7 @@ static int list_all(const struct owner *owner, bool hide_default)
 		                                      .type = "int",
 		                                      .value = "",
 		                                      .is_default = true};
-		width = MAX(width, (int)text_columns(list.items[i]));
+		width = MAX(width, (int)out_width(list.items[i]));
 	}
 	if (list.n)
 		qsort(sorted, list.n, sizeof(*sorted), compare_properties);

@@ -17,13 +17,8 @@ static const struct arg table[] = {
         {ARG_END},
 };
 
-static const struct arg short_table[] = {
-        ARGS_COMMON, [VMNAME] = ARG_ROW_VMNAME(ARG_ONE), {ARG_END}};
-
 static const struct args_program program = {"qvm-tags", "Show and change the tags of a qube.", NULL,
                                             table};
-static const struct args_program short_program = {"qvm-tags", "Show and change the tags of a qube.",
-                                                  NULL, short_table};
 
 static int list(const char *qube, const struct arg_given *words)
 {
@@ -75,13 +70,8 @@ static int run(const char *qube, const struct arg_given *words)
 
 int qvm_tags_run(int argc, const char *const *argv)
 {
-	int words = 0;
-	const struct args *args;
-	struct qubes qubes;
+	const struct args *args = args_parse(&program, argc, argv);
+	struct qubes qubes = qubes_or_fail(&program);
 
-	for (int i = 0; i < argc; i++)
-		words += argv[i][0] != '-';
-	args = args_parse(words == 1 ? &short_program : &program, argc, argv);
-	qubes = qubes_or_fail(&program);
 	return run(qube_named(args, &qubes, VMNAME)->name, &args->given[ACTION]);
 }

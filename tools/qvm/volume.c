@@ -129,7 +129,7 @@ long long size_parse(const char *text)
 	        {"tb", 1000LL * 1000 * 1000 * 1000},
 	        {"tib", 1024LL * 1024 * 1024 * 1024},
 	};
-	char *lower = arena_text(text), *end;
+	char *lower = arena_dup(text), *end;
 	long long n, bytes;
 
 	for (char *p = lower; *p; p++)
@@ -399,14 +399,13 @@ static int run(size_t which, int argc, const char *const *argv)
 
 int qvm_volume_run(int argc, const char *const *argv)
 {
-	const struct args *args;
+	const struct args *args = args_parse(&program, argc, argv);
 	const char *action;
 	int n;
 
-	if (argc == 0)
+	if (!args_has(args, ACTION))
 		return list(0, argv);
-	args = args_parse(&program, argc, argv);
-	action = args_value(args, ACTION) ? args->given[ACTION].items[0] : "list";
+	action = args->given[ACTION].items[0];
 	n = (int)args->given[ACTION].n - 1;
 	for (size_t i = 0; i < ARRAY_LEN(runs); i++)
 		for (size_t j = 0; j < ARRAY_LEN(runs[i].names) && runs[i].names[j]; j++)
