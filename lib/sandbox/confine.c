@@ -34,14 +34,24 @@ static int no_new_privs(const struct confine_rights *rights)
 static int drop_capabilities(const struct confine_rights *rights)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = {0};
+	const uint32_t keep[_LINUX_CAPABILITY_U32S_3] = {(uint32_t)rights->capabilities,
+	                                                 (uint32_t)(rights->capabilities >> 32)};
 
-	(void)rights;
 	/* Fails without CAP_SETPCAP, and then there is nothing to lose. */
 	for (int cap = 0; cap <= 63; cap++)
 		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &head, none) == 0)
+	if (rights->capabilities && syscall(SYS_capget, &head, have) < 0) {
+		LOG_ERRNO("cannot read capabilities");
+		return -1;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(have); i++) {
+		have[i].permitted &= keep[i];
+		have[i].effective = have[i].permitted;
+		have[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &head, have) == 0)
 		return 0;
 	LOG_ERRNO("cannot drop capabilities");
 	return -1;

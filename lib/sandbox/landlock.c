@@ -32,6 +32,7 @@
 #define LL_MAKE_DIR    (1ULL << 7)
 #define LL_MAKE_REG    (1ULL << 8)
 #define LL_MAKE_SOCK   (1ULL << 9)
+#define LL_MAKE_FIFO   (1ULL << 10)
 #define LL_MAKE_SYM    (1ULL << 12)
 #define LL_REFER       (1ULL << 13)
 #define LL_TRUNCATE    (1ULL << 14)
@@ -76,7 +77,10 @@ static int add_path(int ruleset, const struct confine_path *p, uint64_t handled)
 		return errno == ENOENT ? 0 : -1;
 	if (fstat(fd, &st) < 0)
 		return -1;
-	attr.allowed = (p->create ? LL_CREATE : LL_READ | (p->write ? LL_WRITE : 0)) & handled;
+	attr.allowed = p->create ? LL_CREATE : LL_READ | (p->write ? LL_WRITE : 0);
+	if (p->write && p->links)
+		attr.allowed |= LL_MAKE_FIFO | LL_MAKE_SYM;
+	attr.allowed &= handled;
 	if (!S_ISDIR(st.st_mode))
 		attr.allowed &= LL_FILE_ONLY;
 	return (int)syscall(LL_ADD_RULE, ruleset, LL_PATH_BENEATH, &attr, 0U);

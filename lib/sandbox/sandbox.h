@@ -43,6 +43,7 @@ struct confine_path {
 	bool write; /* false: read files and list directories below; true: also create, write, remove */
 	bool create; /* instead: list directories, make files, directories and symbolic links and write
 	                them; nothing is read or removed. Namespaces alone refuse less: as write */
+	bool links; /* with write: also symbolic links and FIFOs */
 };
 
 struct confine_rights {
@@ -53,6 +54,8 @@ struct confine_rights {
 	size_t n_paths;                   /* at most CONFINE_PATHS_MAX */
 	const int *fds; /* descriptors that stay, at most 64; NULL with n_fds 0: all stay */
 	size_t n_fds;
+	uint64_t
+	        capabilities; /* bits by number that are kept, of those it has; not with namespaces */
 	uint64_t memory_max; /* RLIMIT_AS, bytes; 0: none */
 	uint32_t files_max;  /* RLIMIT_NOFILE; 0: none */
 	uint32_t required;   /* confine_mechanism that must work */
