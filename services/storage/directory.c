@@ -421,7 +421,8 @@ static int stop_origin(struct job *job, int vol)
 	if (dir_tidy(job, vol))
 		return -1;
 	if (!dir_state(vol, DIR_DIRTY))
-		return syncfs(vol) ? job_fail_errno(job, "%s cannot be synced", job->q.vid) : 0;
+		return syncfs(vol) ? job_fail_errno(job, "%s cannot be synced", job->q.vid)
+		                   : dir_prune(job, vol, job->q.keep);
 	if ((job->q.flags & STORAGE_F_RECOVER) && !job->same_boot) {
 		number_text(text, before);
 		if (disk_put_link(vol, DIR_HELD, text))

@@ -399,6 +399,33 @@ int image_commit(struct job *job, const struct names *n, const char *file, bool 
 	return 0;
 }
 
+/* A revision that is the present state itself was made for a change that a crash cut off. */
+static int drop_double(struct job *job, const struct names *n)
+{
+	struct revisions r = {0};
+	struct stat st;
+	int result = 0;
+
+	if (fstatat(job->at.dir, n->clean, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : job_fail_errno(job, "%s", n->clean);
+	if (revisions_read(&r, job->at.dir, n->clean))
+		result = -1;
+	else if (r.n > 0 && r.list[r.n - 1].ino == st.st_ino && !r.list[r.n - 1].held)
+		result = unlinkat(job->at.dir, r.list[r.n - 1].name, 0);
+	revisions_free(&r);
+	return result ? job_fail_errno(job, "the revisions of %s", job->q.vid) : 0;
+}
+
+/* What a commit that a crash cut off may have left: one revision too many, or one that is none. */
+static int finish_commit(struct job *job, const struct names *n)
+{
+	if (drop_double(job, n))
+		return -1;
+	if (revisions_prune(job, n->clean, keep_of(job)))
+		return job_fail_errno(job, "old revisions of %s cannot be removed", job->q.vid);
+	return 0;
+}
+
 static int image_stop(struct job *job)
 {
 	struct names n;
@@ -413,10 +440,11 @@ static int image_stop(struct job *job)
 	r = image_exists(job, n.dirty);
 	if (r < 0)
 		return -1;
+	if (image_saves(job) && r > 0)
+		return image_commit(job, &n, n.dirty,
+		                    (job->q.flags & STORAGE_F_RECOVER) && !job->same_boot);
 	if (image_saves(job))
-		return r == 0 ? 0
-		              : image_commit(job, &n, n.dirty,
-		                             (job->q.flags & STORAGE_F_RECOVER) && !job->same_boot);
+		return finish_commit(job, &n);
 	STEP();
 	if (disk_discard(job->pool_fd, job->at.dir, n.dirty))
 		return job_fail_errno(job, "%s", n.dirty);

@@ -168,6 +168,13 @@ static bool needs_place(const struct storage_request *q)
 	       q->kind != STORAGE_REMOVE && q->kind != STORAGE_VERIFY;
 }
 
+static bool needs_source(const struct storage_request *q)
+{
+	return (q->kind == STORAGE_START && !(q->flags & STORAGE_F_ADOPT)) ||
+	       q->kind == STORAGE_CLONE ||
+	       (q->kind == STORAGE_VERIFY && (q->flags & STORAGE_F_SNAP));
+}
+
 static int open_places(struct job *job)
 {
 	const char *slash = strrchr(job->q.vid, '/');
@@ -187,6 +194,9 @@ static int open_places(struct job *job)
 	if (job->q.source[0] && job_place(job->source_fd, job->q.source, &job->from) &&
 	    errno != ENOENT)
 		return job_fail_errno(job, "%s", job->q.source);
+	if (job->q.source[0] && job->from.dir < 0 && needs_source(&job->q))
+		return job_fail(job, STORAGE_E_MISSING, "there is no volume %s in pool %s",
+		                job->q.source, job->source_pool->name);
 	return 0;
 }
 
@@ -250,7 +260,7 @@ static void run_driver(struct job *job)
 	if (!driver->run[job->q.kind])
 		(void)job_fail(job, STORAGE_E_UNSUPPORTED, "pool %s cannot do that",
 		               job->pool->name);
-	else if (open_places(job) == 0)
+	else if (job->pool_fd < 0 || open_places(job) == 0)
 		(void)driver->run[job->q.kind](job);
 }
 

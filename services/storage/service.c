@@ -260,7 +260,8 @@ void service_ended(struct entry *e, int wait_status)
 	n_working -= !only_looks(e->job.q.kind);
 	if (!e->answered && e->cancelled) {
 		refuse(e->job.q.serial, STORAGE_E_CANCELLED, "cancelled");
-	} else if (!e->answered) {
+	} else if (!e->answered &&
+	           !(e->internal && WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL)) {
 		LOG("a worker ended without an answer, status 0x%x", (unsigned int)wait_status);
 		if (!e->internal)
 			refuse(e->job.q.serial, STORAGE_E_IO,
@@ -270,9 +271,25 @@ void service_ended(struct entry *e, int wait_status)
 	loop_defer_set(loop, &schedule_defer, schedule, NULL);
 }
 
+/* What nobody asked for is not in anybody's way. */
+static void drop_internal(const struct pool *pool)
+{
+	for (struct entry *e = entries, *next; e; e = next) {
+		next = e->next;
+		if (!e->internal || e->job.pool != pool)
+			continue;
+		if (e->pid == 0)
+			drop(e);
+		else
+			(void)kill(e->pid, SIGKILL);
+	}
+}
+
 static bool pool_in_use(const struct pool *pool)
 {
 	for (const struct entry *e = entries; e; e = e->next) {
+		if (e->internal)
+			continue;
 		if (e->job.pool == pool || e->job.source_pool == pool)
 			return true;
 	}
@@ -311,7 +328,7 @@ static void forget_pool(const struct storage_request *q)
 		refuse(q->serial, STORAGE_E_NO_POOL, "no such pool");
 		return;
 	}
-	/* Others are referred to by their place: it stays, without a name. */
+	drop_internal(pool);
 	if (pool_in_use(pool)) {
 		refuse(q->serial, STORAGE_E_IN_USE, "the pool is at work");
 		return;

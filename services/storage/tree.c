@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "lib/base/log.h"
 #include "services/storage/disk.h"
 
 #define ATTRIBUTES_MAX                                                                             \
@@ -113,31 +114,38 @@ static int copy_link(struct copy *c, int to, const char *name, const struct stat
 	return 0;
 }
 
-/* A file or folder whose owner took the right to read from himself is still to be copied. */
-static int open_unreadable(int dir, const char *name, int flags, const struct stat *st)
+/*
+ * A file or folder whose owner took the right to read from himself is still to be copied. *ret_mode: what
+ * to put back when it was read, or 0.
+ */
+static int open_unreadable(int dir, const char *name, int flags, const struct stat *st,
+                           mode_t *ret_mode)
 {
-	int fd = openat(dir, name, flags);
-	int kept;
+	mode_t mode = st->st_mode & 07777, wanted = S_ISDIR(st->st_mode) ? 0500 : 0400;
 
-	if (fd >= 0 || errno != EACCES || !(S_ISDIR(st->st_mode) || S_ISREG(st->st_mode)))
-		return fd;
-	if (disk_chmod(dir, name, (st->st_mode & 07777) | (S_ISDIR(st->st_mode) ? 0500 : 0400)))
-		return -1;
-	fd = openat(dir, name, flags);
-	kept = errno;
-	if (disk_chmod(dir, name, st->st_mode & 07777))
-		kept = errno;
-	errno = kept;
-	return fd;
+	*ret_mode = 0;
+	if ((mode & wanted) != wanted && geteuid() != 0 &&
+	    disk_chmod(dir, name, mode | wanted) == 0)
+		*ret_mode = mode | S_IFREG;
+	return openat(dir, name, flags);
+}
+
+static void make_unreadable(int fd, mode_t mode)
+{
+	if (mode && fd >= 0 && fchmod(fd, mode & 07777))
+		LOG_ERRNO("a mode cannot be put back");
 }
 
 static int copy_regular(struct level *l, int dir, const char *name, const struct stat *st)
 {
+	mode_t mode;
 	OWNED_FD int from =
-	        open_unreadable(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, st);
+	        open_unreadable(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, st,
+	                        &mode);
 	OWNED_FD int to = -1;
 	struct stat now;
 
+	make_unreadable(from, mode);
 	if (from < 0 || fstat(from, &now))
 		return -1;
 	if (!S_ISREG(now.st_mode)) {
@@ -150,8 +158,6 @@ static int copy_regular(struct level *l, int dir, const char *name, const struct
 	l->c->done += (uint64_t)now.st_size;
 	if (l->c->job)
 		job_progress(l->c->job, l->c->done, 0);
-	/* The mode that lstat() saw: open_unreadable() may have changed it for a moment. */
-	now.st_mode = st->st_mode;
 	return finish_file(l->c, from, to, &now);
 }
 
@@ -187,26 +193,14 @@ static int copy_fifo(struct level *l, const char *name, const struct stat *st)
 
 static int copy_entry(void *arg, int dir, const char *name);
 
-static int copy_folder(struct level *l, int dir, const char *name, const struct stat *st)
+/* What is in an open folder. */
+static int copy_inside(struct level *l, int from, int to, const char *name)
 {
-	OWNED_FD int from =
-	        open_unreadable(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, st);
-	OWNED_FD int to = -1;
+	struct level below = {.c = l->c, .to = to, .depth = l->depth + 1};
+	size_t len = strlen(name), kept = l->c->path_len;
 	struct copy *c = l->c;
-	size_t len = strlen(name), kept = c->path_len;
-	struct level below = {.c = c, .depth = l->depth + 1};
 	int r;
 
-	if (from < 0 || mkdirat(l->to, name, 0700))
-		return -1;
-	if (below.depth > TREE_DEPTH_MAX) {
-		errno = ELOOP;
-		return -1;
-	}
-	to = openat(l->to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (to < 0)
-		return -1;
-	below.to = to;
 	if (c->path_len + len + 1 < sizeof(c->path)) {
 		memcpy(c->path + c->path_len, name, len);
 		c->path_len += len;
@@ -217,7 +211,31 @@ static int copy_folder(struct level *l, int dir, const char *name, const struct 
 	}
 	r = disk_each(from, copy_entry, &below);
 	c->path_len = kept;
-	return r ? -1 : finish_file(c, from, to, st);
+	return r ? -1 : 0;
+}
+
+static int copy_folder(struct level *l, int dir, const char *name, const struct stat *st)
+{
+	mode_t mode;
+	OWNED_FD int from =
+	        open_unreadable(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, st,
+	                        &mode);
+	OWNED_FD int to = -1;
+	int r;
+
+	if (from < 0)
+		return -1;
+	if (l->depth >= TREE_DEPTH_MAX) {
+		errno = ELOOP;
+		r = -1;
+	} else {
+		r = mkdirat(l->to, name, 0700);
+	}
+	if (r == 0)
+		to = openat(l->to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = to < 0 ? -1 : copy_inside(l, from, to, name);
+	make_unreadable(from, mode);
+	return r ? -1 : finish_file(l->c, from, to, st);
 }
 
 static int copy_entry(void *arg, int dir, const char *name)

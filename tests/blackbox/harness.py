@@ -361,6 +361,7 @@ PROGRAMS = {
     "skerry-qrexec-runner": "slices/qrexec/skerry-qrexec-runner",
     "skerry-policy": "services/policy/skerry-policy",
     "skerry-channels": "services/channels/skerry-channels",
+    "skerry-storage": "services/storage/skerry-storage",
     "vchan-node": "tests/unit/lib/vchan/vchan-node",
     "skerry-qubesdb": "slices/qubesdb/skerry-qubesdb",
     "qubesdb-daemon": "qube/qubesdb/qubesdb-daemon",
