@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Trees to archives. Contract: tar_tree.h. */
 #include "services/storage/tar_tree.h"
 
 #include <errno.h>

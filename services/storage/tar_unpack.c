@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Archives to trees. Contract and what is refused: tar_tree.h. Fuzzed by fuzz/tar_unpack.c. */
 #include "services/storage/tar_tree.h"
 
 #include <errno.h>
