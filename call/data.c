@@ -71,6 +71,10 @@ static void free_call(struct data_call *call)
 		(void)vchan_close(call->vchan);
 	if (call->out.fd == call->in.fd)
 		call->out.fd = -1;
+	if (call->config.keep_fds) {
+		local_restore(call->in.fd, call->in.is_socket, call->in.narrow);
+		local_restore(call->out.fd, false, call->out.narrow);
+	}
 	close_end(call, 0, &call->in.fd);
 	close_end(call, 1, &call->out.fd);
 	close_end(call, 2, call->config.side == DATA_SERVICE ? &call->err.fd : &call->diag.fd);

@@ -42,19 +42,34 @@ void bulk_pipe_close(struct bulk_pipe *pipe)
 	pipe->len = 0;
 }
 
-void local_widen(int fd, bool is_socket)
+int local_widen(int fd, bool is_socket)
 {
 	int size = LOCAL_SIZE;
 	int now = 0;
 	socklen_t len = sizeof(now);
 
-	if (!is_socket) {
-		now = fcntl(fd, F_GETPIPE_SZ);
-		if (now > 0 && now < size)
-			(void)fcntl(fd, F_SETPIPE_SZ, size);
-	} else if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &now, &len) == 0 && now < size) {
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (is_socket) {
+		if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &now, &len) < 0 || now >= size ||
+		    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0)
+			return 0;
+		return now;
 	}
+	now = fcntl(fd, F_GETPIPE_SZ);
+	if (now <= 0 || now >= size || fcntl(fd, F_SETPIPE_SZ, size) < 0)
+		return 0;
+	return now;
+}
+
+void local_restore(int fd, bool is_socket, int narrow)
+{
+	int half = narrow / 2; /* the kernel doubles it */
+
+	if (fd < 0 || narrow == 0)
+		return;
+	if (is_socket)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
+	else
+		(void)fcntl(fd, F_SETPIPE_SZ, narrow);
 }
 
 void backlog_free(struct backlog *backlog)

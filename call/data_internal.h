@@ -54,6 +54,7 @@ struct data_sink {
 	bool is_socket;
 	bool no_splice;
 	bool wide;    /* local_widen() was called */
+	int narrow;   /* what it held before, bytes; 0: as much as now */
 	bool eof_due; /* close when the backlog is out */
 	struct backlog backlog;
 	struct bulk_pipe pipe;
@@ -65,8 +66,9 @@ struct data_source {
 	bool ready;
 	bool closed; /* end of file seen, or given up */
 	bool eof_sent;
-	bool bulk; /* the last read filled its buffer */
-	bool wide; /* local_widen() was called */
+	bool bulk;  /* the last read filled its buffer */
+	bool wide;  /* local_widen() was called */
+	int narrow; /* what it held before, bytes; 0: as much as now */
 	bool no_splice;
 	uint32_t type;         /* of its messages */
 	struct bulk_pipe pipe; /* what is in it has its header on the channel already */
@@ -165,8 +167,12 @@ int bulk_pipe_open(struct bulk_pipe *pipe) MUST_CHECK;
 void bulk_pipe_close(struct bulk_pipe *pipe);
 
 /** local_widen() - much moves through this local pipe or socket: let it hold more, so that who is at
- *  its other end is woken for more at a time. Never smaller; what cannot be had is done without. */
-void local_widen(int fd, bool is_socket);
+ *  its other end is woken for more at a time. Never smaller; what cannot be had is done without.
+ *  Returns the bytes that it held before, 0 if nothing was changed. */
+int local_widen(int fd, bool is_socket);
+
+/** local_restore() - others go on using it; a pipe in which more than that waits stays as it is */
+void local_restore(int fd, bool is_socket, int narrow);
 
 void backlog_free(struct backlog *backlog);
 /** backlog_add() - at the end; 0, or -1 without memory */

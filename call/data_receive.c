@@ -184,7 +184,7 @@ static void begin_input(struct data_call *call)
 	call->bulk = call->left >= DATA_BULK_MIN;
 	if (call->bulk && !call->in.wide && !call->in.closed) {
 		call->in.wide = true;
-		local_widen(call->in.fd, call->in.is_socket);
+		call->in.narrow = local_widen(call->in.fd, call->in.is_socket);
 	}
 	if (call->left == 0)
 		input_ended(call);

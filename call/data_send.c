@@ -168,7 +168,7 @@ static void note_size(struct data_call *call, struct data_source *source, size_t
 	source->wide = true;
 	/* The other end of a socket sends: its buffer was made with it (spawn.c). */
 	if (source->fd != call->in.fd)
-		local_widen(source->fd, false);
+		source->narrow = local_widen(source->fd, false);
 }
 
 static bool is_terminal(int fd)

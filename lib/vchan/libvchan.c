@@ -330,7 +330,11 @@ static ssize_t attempt(struct libvchan *ctrl, enum direction what, void *data, s
 	return -1;
 }
 
-/* A blocking stream write goes on until all is written; the rest ends with the first bytes. */
+/*
+ * A blocking stream write goes on until all is written; the rest ends with the first bytes. A message
+ * within the ring may still be more than a socket takes at once: who can wait sends it in pieces, for
+ * who cannot there is never room.
+ */
 static int transfer(struct libvchan *ctrl, enum direction what, void *data, size_t size)
 {
 	bool failed = false;
@@ -349,6 +353,12 @@ static int transfer(struct libvchan *ctrl, enum direction what, void *data, size
 		ssize_t r = attempt(ctrl, what, (uint8_t *)data + done, size - done);
 		bool enough = !ctrl->blocking || (r > 0 && what != WRITE);
 
+		if (r < 0 && what == SEND && errno == EMSGSIZE) {
+			what = WRITE;
+			r = 0;
+			if (!enough)
+				continue;
+		}
 		if (r < 0 || (r == 0 && !enough && wait_event(ctrl)))
 			failed = true;
 		else

@@ -166,7 +166,10 @@ static void receive_hello(struct vchan *vchan)
 	if (r == HELLO_LEN && n_fds == 1 && take_memfd(vchan, hello, fds[0]) == 0) {
 		vchan->memfd.memfd = fds[0];
 		vchan->state = VCHAN_OPEN;
-		ring_hello(&vchan->memfd.ring);
+		if (vchan->speaks)
+			ring_hello_later(&vchan->memfd.ring);
+		else
+			ring_hello(&vchan->memfd.ring);
 		return;
 	}
 	while (r >= 0 && n_fds > 0)

@@ -132,11 +132,23 @@ void ring_attach(struct ring_pair *ring, const struct ring_setup *setup)
 	ring->tx = setup->is_server ? right : left;
 }
 
-void ring_hello(struct ring_pair *ring)
+static void notify(struct ring_pair *ring)
+{
+	ring->hello_due = false;
+	ring->notify(ring->notify_arg);
+}
+
+void ring_hello_later(struct ring_pair *ring)
 {
 	atomic_store(&ring->page->cli_live, RING_LIVE_HERE);
 	atomic_store(&ring->page->srv_notify, RING_NOTIFY_WRITE);
-	ring->notify(ring->notify_arg);
+	ring->hello_due = true;
+}
+
+void ring_hello(struct ring_pair *ring)
+{
+	ring_hello_later(ring);
+	notify(ring);
 }
 
 void ring_close(struct ring_pair *ring)
@@ -144,7 +156,7 @@ void ring_close(struct ring_pair *ring)
 	ring->state = RING_CLOSED;
 	atomic_store(ring->is_server ? &ring->page->srv_live : &ring->page->cli_live,
 	             RING_LIVE_GONE);
-	ring->notify(ring->notify_arg);
+	notify(ring);
 }
 
 static void break_off(struct ring_pair *ring, const char *why)
@@ -173,6 +185,8 @@ enum ring_state ring_update(struct ring_pair *ring)
 static void request(struct ring_pair *ring, uint8_t bit)
 {
 	atomic_fetch_or(ring->is_server ? &ring->page->cli_notify : &ring->page->srv_notify, bit);
+	if (ring->hello_due)
+		notify(ring);
 }
 
 /* Sends the event that the peer asked for. It may set the bit at will: that costs one event. */
@@ -181,8 +195,8 @@ static void answer(struct ring_pair *ring, uint8_t bit)
 	_Atomic uint8_t *asked =
 	        ring->is_server ? &ring->page->srv_notify : &ring->page->cli_notify;
 
-	if (atomic_fetch_and(asked, (uint8_t)~bit) & bit)
-		ring->notify(ring->notify_arg);
+	if ((atomic_fetch_and(asked, (uint8_t)~bit) & bit) || ring->hello_due)
+		notify(ring);
 }
 
 /* Bytes to read. The writer's index may only go forward, and never past what fits (H4, H6). */

@@ -80,7 +80,8 @@ struct ring_pair {
 	enum ring_state state; /* latched */
 	const char *broken;    /* how the peer broke the rules; NULL: it did not */
 	bool is_server;
-	bool patient; /* see ring_rx_done() */
+	bool patient;   /* see ring_rx_done() */
+	bool hello_due; /* the client is there and the server was not notified of it */
 };
 
 /* What ring_attach() needs; memory is borrowed and must outlive the pair. */
@@ -124,6 +125,10 @@ void ring_attach(struct ring_pair *ring, const struct ring_setup *setup);
 
 /** ring_hello() - the client is there: says so in the page and notifies */
 void ring_hello(struct ring_pair *ring);
+
+/** ring_hello_later() - the same for a client that is about to read or write: the server is notified
+ *  with the first bytes, or when we ask for an event of its own, whatever comes first */
+void ring_hello_later(struct ring_pair *ring);
 
 /** ring_close() - we are gone: says so in the page and notifies; the memory may be unmapped then */
 void ring_close(struct ring_pair *ring);

@@ -176,6 +176,7 @@ static int open_channel(const struct vchan_config *config, bool is_server, struc
 	vchan = vchan_new(config->transport, is_server);
 	if (!vchan)
 		return -1;
+	vchan->speaks = config->speaks;
 	if (start(vchan, config)) {
 		int saved = errno;
 

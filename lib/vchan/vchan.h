@@ -46,6 +46,8 @@ struct vchan_config {
 	int port;
 	size_t read_min; /* server: ring bytes at least, up to VCHAN_RING_MAX; client: not used */
 	size_t write_min;
+	bool speaks; /* client: it reads or writes in the same turn in which the channel opens, so
+			* the server need not be woken for each */
 };
 
 #define VCHAN_RING_MAX (1U << 20) /* bytes; protocol */

@@ -85,6 +85,7 @@ struct vchan {
 	int epoll_fd;
 	int sock; /* the connection, or -1 */
 	bool is_server;
+	bool speaks; /* as in struct vchan_config */
 	union {
 		struct socket_part socket;
 		struct memfd_part memfd;

@@ -100,6 +100,20 @@ static void out_empty(struct channel *c)
 	}
 }
 
+static void watch(struct channel *c)
+{
+	uint32_t events = c->paused ? 0 : EPOLLIN;
+
+	if (c->fd >= 0)
+		loop_fd_set(c->loop, &c->source, events | (c->out_len ? EPOLLOUT : 0U));
+}
+
+void channel_pause(struct channel *c, bool paused)
+{
+	c->paused = paused;
+	watch(c);
+}
+
 void channel_flush(struct channel *c)
 {
 	ssize_t n;
@@ -120,8 +134,7 @@ void channel_flush(struct channel *c)
 	}
 	if (c->out_at == c->out_len)
 		out_empty(c);
-	if (c->fd >= 0)
-		loop_fd_set(c->loop, &c->source, EPOLLIN | (c->out_len ? EPOLLOUT : 0U));
+	watch(c);
 }
 
 bool channel_pending(const struct channel *c)

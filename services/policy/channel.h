@@ -26,6 +26,7 @@ struct channel {
 	struct loop_fd source;
 	struct loop_defer later; /* write what waits, at the end of the turn */
 	int fd;                  /* owned; -1 once closed */
+	bool paused;             /* what the peer says waits in the socket */
 	size_t frame_max;
 	size_t queue_max;
 	uint8_t *in;
@@ -54,6 +55,9 @@ int channel_send(struct channel *c, const void *data, size_t len) MUST_CHECK;
 
 /** channel_end() - as if the peer had closed it: on_close is called. Does nothing if it is closed. */
 void channel_end(struct channel *c);
+
+/** channel_pause() - whether to leave what the peer says in the socket; its end is noticed all the same */
+void channel_pause(struct channel *c, bool paused);
 
 /** channel_pending() - whether something waits that an open peer has not taken */
 bool channel_pending(const struct channel *c);

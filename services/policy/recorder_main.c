@@ -38,6 +38,7 @@
 #define FILE_MAX    (16 << 20) /* bytes; chosen */
 #define FILES       8          /* old ones that are kept; chosen */
 #define SYNC_MS     1000U
+#define PAUSE_MS    4U     /* between two looks at the channel; chosen */
 #define RETRY_MS    1000U  /* before a log that could not be written is tried again; chosen */
 #define TAIL_MIN    4096U  /* bytes of the log that are read for its last line, at first */
 #define ANCHOR_EACH 10000U /* records between two heads in the journal */
@@ -53,6 +54,7 @@ struct sink {
 static struct loop *loop;
 static struct channel channel;
 static struct loop_timer sync_timer;
+static struct loop_timer pause_timer;
 static struct loop_defer flush_defer;
 static struct chain chain;
 static struct sink journal = {.fd = STDERR_FILENO}, file = {.fd = -1};
@@ -297,8 +299,24 @@ static void on_sync(void *arg)
 		LOG_ERRNO("the decision log cannot be written to disk");
 }
 
+static void on_pause_over(void *arg)
+{
+	channel_pause(&channel, false);
+}
+
+/*
+ * Nobody waits for a record. Those of a busy time are taken together, or each call would be slowed
+ * down by a process that wakes in the middle of it; until then they are safe in the socket.
+ */
+static void pause_reading(void)
+{
+	channel_pause(&channel,
+	              loop_timer_set(loop, &pause_timer, PAUSE_MS, on_pause_over, NULL) == 0);
+}
+
 static void flush(void *arg)
 {
+	pause_reading();
 	sink_flush(&journal);
 	sink_flush(&file);
 	behind = 0;

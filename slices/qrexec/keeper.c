@@ -28,6 +28,7 @@
 #include "slices/qrexec/local.h"
 #include "slices/qrexec/policy_link.h"
 #include "slices/qrexec/request.h"
+#include "slices/qrexec/route.h"
 #include "slices/qrexec/runner_link.h"
 #include "slices/qrexec/slice_link.h"
 
@@ -362,6 +363,7 @@ int keeper_run(const struct keeper_options *options)
 	}
 	take_down(k);
 	loop_timer_clear(k->loop, &k->hold_timer);
+	route_stop(k);
 	policy_link_stop(k);
 	policy_text_stop(k);
 	runner_link_stop(k);

@@ -93,6 +93,13 @@ struct policy_link {
 	struct loop_defer lost;  /* questions of a lost connection are asked again */
 };
 
+/* Connections to other daemons whose answer has come; route.c. */
+struct spent {
+	int fds[LIMIT_SPENT];
+	unsigned int n;
+	struct loop_timer timer;
+};
+
 /* The process that runs services in dom0; runner_link.c. */
 struct runner_link {
 	int fd; /* -1: none */
@@ -120,6 +127,7 @@ struct keeper {
 	struct ports ports;
 	struct local local;
 	struct requests requests;
+	struct spent spent;
 	struct policy_link policy;
 	struct runner_link runner;
 	struct disposable *disposables;

@@ -122,12 +122,45 @@ static void route_dom0(struct request *r, const struct policy_answer *a, const c
 
 /* Another qube: its daemon's answer. */
 
+static void close_spent(void *arg)
+{
+	struct spent *spent = &((struct keeper *)arg)->spent;
+
+	while (spent->n > 0)
+		(void)fd_close(spent->fds[--spent->n]);
+}
+
+void route_stop(struct keeper *k)
+{
+	loop_timer_clear(k->loop, &k->spent.timer);
+	close_spent(k);
+}
+
+/*
+ * The other daemon has said what we wanted to know. Closed now, the connection would wake it in the
+ * middle of the call; it closes its end itself when the call is over.
+ */
+static void spend(struct keeper *k, int fd)
+{
+	struct spent *spent = &k->spent;
+
+	if (spent->n == ARRAY_LEN(spent->fds))
+		close_spent(k);
+	spent->fds[spent->n++] = fd;
+	if (spent->timer.index == 0 &&
+	    loop_timer_set(k->loop, &spent->timer, LIMIT_SPENT_MS, close_spent, k))
+		close_spent(k);
+}
+
 static void connected(struct request *r, uint32_t domain, uint32_t port)
 {
 	if (r->disposable) {
 		loop_fd_remove(r->k->loop, &r->source_fd);
 		disposable_hold(r->disposable, fd_take(&r->fd));
 		r->disposable = NULL;
+	} else {
+		loop_fd_remove(r->k->loop, &r->source_fd);
+		spend(r->k, fd_take(&r->fd));
 	}
 	request_connect(r, domain, port);
 }

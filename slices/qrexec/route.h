@@ -8,4 +8,7 @@
  *  gone after it. @answer: borrowed for the call. Source: doc/protocol/qrexec.md, 6.9. */
 void route_call(struct request *r, const struct policy_answer *answer);
 
+/** route_stop() - the end: closes what is kept open */
+void route_stop(struct keeper *k);
+
 #endif

@@ -629,6 +629,45 @@ def _(t):
     os.close(theirs)
 
 
+# If this failed, one bulk call in a pipeline would keep memory from the programs that use its pipes after it.
+@case("client-vm: inherited pipes hold as much as before at the end")
+def _(t):
+    import fcntl
+    import threading
+    out, their_out = os.pipe()
+    their_in, given = os.pipe()
+    before = fcntl.fcntl(given, fcntl.F_GETPIPE_SZ)
+    call = Call(t, stdin=their_in, stdout=their_out)
+    service = call.grant()
+    data = os.urandom(1 << 20)
+    got = []
+
+    def read():
+        while sum(map(len, got)) < len(data):
+            got.append(os.read(out, 1 << 20))
+
+    def write():
+        left = memoryview(data)
+        while left:
+            left = left[os.write(given, left):]
+        os.close(given)
+    threads = [threading.Thread(target=work, daemon=True) for work in (read, write)]
+    for thread in threads:
+        thread.start()
+    for at in range(0, len(data), 65536):
+        service.send_message(DATA_STDOUT, data[at:at + 65536])
+    equal(service.recv_data(DATA_STDIN, len(data)), data)
+    for thread in threads:
+        thread.join(HANG)
+    equal(b"".join(got), data)
+    check(fcntl.fcntl(their_out, fcntl.F_GETPIPE_SZ) > before, "wider meanwhile")
+    service.expect(DATA_STDIN)
+    equal(call.end(0), 0)
+    equal([fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) for fd in (their_in, their_out)], [before, before])
+    for fd in (out, their_out, their_in):
+        os.close(fd)
+
+
 # If this failed, a slow reader in one qube could be made to hold another qube's gigabytes.
 @case("client-vm: a reader that waits holds the service back, and then gets everything")
 def _(t):

@@ -149,6 +149,7 @@ int main(int argc, char **argv)
 	        CASE("thread", "none once connected", test_no_thread_once_connected),
 	        CASE("thread", "a reader and a writer at once", test_two_threads),
 	        CASE("thread", "two readers and a writer", test_three_threads),
+	        CASE("18", "a message that a socket does not take at once", test_large_message),
 	        CASE("kill", "a killed peer is noticed", test_killed_peer),
 	};
 	const struct CMUnitTest raw[] = {

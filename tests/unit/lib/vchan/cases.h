@@ -60,5 +60,6 @@ void test_killed_peer(void **state);
 void test_no_thread_once_connected(void **state);
 void test_two_threads(void **state);
 void test_three_threads(void **state);
+void test_large_message(void **state);
 
 #endif

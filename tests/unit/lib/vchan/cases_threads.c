@@ -123,3 +123,51 @@ void test_three_threads(void **state)
 {
 	threads_at_once(2);
 }
+
+#define LARGE 400000 /* within the ring asked for, more than a socket takes at once */
+
+/* Takes everything until the peer closes; ends with 0 if it was `times` times the pattern. */
+static pid_t start_taker(int times)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		static char all[3 * LARGE], wanted[LARGE];
+		libvchan_t *c;
+		size_t len = 0;
+		int n;
+
+		c = client();
+		while ((n = libvchan_read(c, all + len, sizeof(all) - len)) > 0)
+			len += (size_t)n;
+		fill_pattern(wanted, sizeof(wanted));
+		for (int i = 0; i < times; i++) {
+			if (memcmp(all + i * LARGE, wanted, LARGE) != 0)
+				_exit(2);
+		}
+		_exit(len == (size_t)times * LARGE ? 0 : 1);
+	}
+	return child;
+}
+
+void test_large_message(void **state)
+{
+	static char message[LARGE];
+	libvchan_t *s = server(1 << 19);
+	pid_t child = start_taker(2);
+	int status;
+	int n;
+
+	(void)state;
+	fill_pattern(message, sizeof(message));
+	wait_until_open(s);
+	libvchan_set_blocking(s, false);
+	n = libvchan_send(s, message, sizeof(message));
+	assert_true(n == 0 || n == LARGE);
+	libvchan_set_blocking(s, true);
+	for (int i = n > 0; i < 2; i++)
+		assert_int_equal(libvchan_send(s, message, sizeof(message)), LARGE);
+	libvchan_close(s);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}

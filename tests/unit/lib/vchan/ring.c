@@ -71,6 +71,33 @@ static void start_at(uint32_t index)
 	p.client.ring.tx.own = p.client.ring.tx.peer = index;
 }
 
+/* If this failed, a client's server would sleep on, or be woken twice for each call. */
+static void test_hello_goes_with_the_first_event(void **state)
+{
+	static const uint32_t grants[32];
+	char byte = 0;
+
+	(void)state;
+	for (int way = 0; way < 3; way++) {
+		start(4096, 4096);
+		ring_format((struct ring_page *)p.memory, 12, 12, grants, 0);
+		attach(&p.server, true, 12, 12);
+		attach(&p.client, false, 12, 12);
+		ring_hello_later(&p.client.ring);
+		assert_int_equal(p.client.events, 0);
+		assert_int_equal(ring_update(&p.server.ring), RING_OPEN);
+		if (way == 0)
+			assert_int_equal(ring_write(&p.client.ring, "x", 1), 1);
+		else if (way == 1)
+			assert_int_equal(ring_read(&p.client.ring, &byte, 1), 0);
+		else
+			ring_close(&p.client.ring);
+		assert_int_equal(p.client.events, 1);
+		(void)ring_readable(&p.client.ring, 1);
+		assert_int_equal(p.client.events, 1);
+	}
+}
+
 static void test_22_control_page(void **state)
 {
 	static const uint32_t grants[2] = {0x11223344, 0x55667788};
@@ -353,6 +380,7 @@ static void test_in_page_rings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        CASE("hello", "hello goes with the first event", test_hello_goes_with_the_first_event),
 	        CASE("22", "control page of a new server", test_22_control_page),
 	        CASE("23", "choice of orders", test_23_orders),
 	        CASE("24", "events for what was written", test_24_events),
