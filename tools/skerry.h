@@ -59,6 +59,9 @@ SKERRY_COMMAND(tags);
 SKERRY_COMMAND(unpause);
 SKERRY_COMMAND(volume);
 SKERRY_COMMAND(watch);
+int skerry_apps(int argc, char **argv, const struct skerry_options *options);
+int skerry_ask(int argc, char **argv, const struct skerry_options *options);
+int skerry_log(int argc, char **argv, const struct skerry_options *options);
 int skerry_policy(int argc, char **argv, const struct skerry_options *options);
 int skerry_trace(int argc, char **argv, const struct skerry_options *options);
 

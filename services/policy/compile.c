@@ -144,7 +144,7 @@ static int fill_rule(struct policy *policy, const struct parsed_line *line, stru
 		return -1;
 	if (line->user.len == 0)
 		return 0;
-	rule->user = arena_text(&policy->users, line->user.p, line->user.len);
+	rule->user = arena_string(&policy->users, line->user.p, line->user.len);
 	rule->user_len = (uint32_t)line->user.len;
 	return rule->user ? 0 : -1;
 }

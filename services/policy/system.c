@@ -65,7 +65,7 @@ static int keep_text(struct system *system, const char **text)
 		errno = E2BIG;
 		return -1;
 	}
-	*text = arena_text(&system->arena, *text, len);
+	*text = arena_string(&system->arena, *text, len);
 	return *text ? 0 : -1;
 }
 

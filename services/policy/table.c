@@ -31,7 +31,7 @@ void arena_fini(struct arena *arena)
 	arena->left = 0;
 }
 
-char *arena_text(struct arena *arena, const char *text, size_t len)
+char *arena_string(struct arena *arena, const char *text, size_t len)
 {
 	struct arena_block *block = arena->blocks;
 	char *out;
@@ -162,7 +162,7 @@ uint32_t names_add(struct names *names, const char *text, size_t len)
 		return names->slots[slot] - 1;
 	if (grow((void **)&names->list, &names->room, names->n, sizeof(*names->list)))
 		return NO_ID;
-	copy = arena_text(&names->arena, text, len);
+	copy = arena_string(&names->arena, text, len);
 	if (!copy)
 		return NO_ID;
 	names->list[names->n] = (struct name){copy, (uint32_t)len, hash};

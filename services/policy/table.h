@@ -19,8 +19,8 @@ struct arena {
 };
 
 void arena_fini(struct arena *arena);
-/** arena_text() - a copy with a NUL behind it; NULL: no memory */
-char *arena_text(struct arena *arena, const char *text, size_t len) MUST_CHECK;
+/** arena_string() - a copy with a NUL behind it; NULL: no memory */
+char *arena_string(struct arena *arena, const char *text, size_t len) MUST_CHECK;
 
 struct name {
 	const char *text; /* in the arena */

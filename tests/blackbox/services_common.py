@@ -6,7 +6,9 @@ The files are laid out as `ninja install` does it, from what meson says it would
 
 import json
 import shutil
+import struct
 import subprocess
+import zlib
 
 from harness import *
 from system import Qube, System
@@ -130,3 +132,43 @@ class Qubesd:
         self.asked.append((method, source, kind, dest, payload))
         answer = self.answers.get(method, b"2\0QubesException\0\0no such method\0")
         channel.send(answer(source, dest, payload) if callable(answer) else answer)
+
+
+RENDERERS = all(shutil.which(name) for name in ("pdftoppm", "pdfinfo", "gm", "rsvg-convert"))
+NEEDS = None if RENDERERS else "poppler-utils, graphicsmagick, librsvg2-bin are not installed"
+
+
+def png(width, height, pixels, kind=6):
+    """A PNG file of RGBA pixels."""
+    row = width * (4 if kind == 6 else 3)
+    raw_rows = b"".join(b"\0" + pixels[y * row:(y + 1) * row] for y in range(height))
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(raw_rows)) + chunk(b"IEND", b""))
+
+
+def read_png(data):
+    """(width, height, RGBA) of a file of ours: one filter, eight bits."""
+    check(data.startswith(b"\x89PNG\r\n\x1a\n"), data[:8])
+    at, packed, head = 8, b"", None
+    while at < len(data):
+        length, name = struct.unpack(">I4s", data[at:at + 8])
+        body = data[at + 8:at + 8 + length]
+        equal(struct.unpack(">I", data[at + 8 + length:at + 12 + length])[0], zlib.crc32(name + body), "CRC")
+        if name == b"IHDR":
+            head = struct.unpack(">IIBBBBB", body)
+        elif name == b"IDAT":
+            packed += body
+        at += 12 + length
+    width, height, channels = head[0], head[1], 4 if head[3] == 6 else 3
+    flat, rows, row = zlib.decompress(packed), b"", width * channels
+    equal(len(flat), height * (row + 1))
+    for y in range(height):
+        line = bytearray(flat[y * (row + 1) + 1:(y + 1) * (row + 1)])
+        equal(flat[y * (row + 1)], 1, "filter")
+        for x in range(channels, row):
+            line[x] = (line[x] + line[x - channels]) & 255
+        rows += bytes(line)
+    return width, height, rows
