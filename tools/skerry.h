@@ -34,7 +34,6 @@ struct skerry_command {
 /* Subcommands; each prints its own usage and returns SKERRY_USAGE if the words are wrong. */
 #define SKERRY_COMMAND(name)                                                                       \
 	int skerry_##name(int argc, char **argv, const struct skerry_options *options)
-int skerry_ask(int argc, char **argv, const struct skerry_options *options);
 SKERRY_COMMAND(clone);
 SKERRY_COMMAND(create);
 SKERRY_COMMAND(device);
