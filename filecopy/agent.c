@@ -17,14 +17,13 @@
 
 #define STATUS_USAGE 1
 
-static void report_result(void)
+static void report_result(const char *result)
 {
-	static const char done[] = "done\n";
 	const char *text = getenv("QFILE_RESULT_FD");
 	unsigned long long fd;
 
 	if (text && account_number(text, INT_MAX, &fd))
-		(void)!fd_write_all((int)fd, done, sizeof(done) - 1);
+		(void)!fd_write_all((int)fd, result, strlen(result));
 }
 
 /* A deep tree keeps a folder open for each level. */
@@ -74,7 +73,6 @@ int filecopy_agent_main(const char *program, int argc, char **argv)
 		return STATUS_USAGE;
 	raise_files_limit();
 	status = send_files(&config);
-	if (status == 0)
-		report_result();
+	report_result(status == 0 ? "done\n" : "failed\n");
 	return status;
 }

@@ -9,7 +9,7 @@
  * The stream goes to descriptor 1, the answer comes from descriptor 0. Manual: qfile-agent(1).
  *
  * QFILE_RESULT_FD, if set, is a descriptor that gets "done\n" once the receiver has confirmed
- * everything: the exit status of a local program of a call does not reach who made the call.
+ * everything, else "failed\n": the exit status of a local program of a call does not reach who made the call.
  */
 int filecopy_agent_main(const char *program, int argc, char **argv) MUST_CHECK;
 

@@ -15,6 +15,7 @@ static bool more(struct input *in)
 
 	if (in->at == in->len)
 		in->at = in->len = 0;
+	in->reads++;
 	do {
 		n = read(in->fd, in->data + in->len, sizeof(in->data) - in->len);
 	} while (n < 0 && errno == EINTR);

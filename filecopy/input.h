@@ -19,8 +19,9 @@
 struct input {
 	int fd; /* borrowed; blocking */
 	uint32_t crc;
-	size_t at;  /* first byte not taken */
-	size_t len; /* bytes in the buffer, >= at */
+	uint32_t reads; /* how often the channel was waited for */
+	size_t at;      /* first byte not taken */
+	size_t len;     /* bytes in the buffer, >= at */
 	uint8_t data[INPUT_BUFFER];
 };
 

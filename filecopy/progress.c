@@ -25,9 +25,12 @@ void progress_init(struct progress *progress)
 		return;
 	if (strcmp(type, "console") == 0 && total) {
 		progress->kind = PROGRESS_CONSOLE;
-	} else if (strcmp(type, "gui") == 0 && saved && account_number(saved, INT_MAX, &n)) {
-		progress->kind = PROGRESS_LINES;
+	} else if (saved && account_number(saved, INT_MAX, &n)) {
 		progress->fd = (int)n;
+		if (strcmp(type, "gui") == 0)
+			progress->kind = PROGRESS_LINES;
+		else if (strcmp(type, "lines") == 0)
+			progress->kind = PROGRESS_PAIRS;
 	}
 }
 
@@ -49,8 +52,11 @@ bool progress_show(struct progress *progress, uint64_t bytes, bool first, bool l
 	if (progress->kind == PROGRESS_CONSOLE)
 		n = snprintf(line, sizeof(line), "sent %llu/%llu KB\r%s", kib(bytes),
 		             kib(progress->total), last ? "\n" : "");
+	else if (progress->kind == PROGRESS_PAIRS)
+		n = snprintf(line, sizeof(line), "%llu %llu\n", (unsigned long long)bytes,
+		             (unsigned long long)progress->total);
 	else
 		n = snprintf(line, sizeof(line), "%llu\n", (unsigned long long)bytes);
 	return fd_write_all(progress->fd, line, (size_t)n) == 0 || errno != EPIPE ||
-	       progress->kind != PROGRESS_LINES;
+	       progress->kind == PROGRESS_CONSOLE;
 }

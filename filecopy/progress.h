@@ -11,6 +11,7 @@ enum progress_kind {
 	PROGRESS_NONE,
 	PROGRESS_CONSOLE, /* "sent A/B KB" on descriptor 2, rewritten in place */
 	PROGRESS_LINES,   /* "gui": bytes, a line each time, on the descriptor SAVED_FD_1 */
+	PROGRESS_PAIRS,   /* "lines": bytes and total, there as well */
 };
 
 #define PROGRESS_STEP          15000000 /* bytes between two reports, as the original has it */

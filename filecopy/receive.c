@@ -28,6 +28,13 @@ int receive_parent(struct receiver *r, int *ret_folder, const char **ret_last)
 	const char *slash = strrchr(r->name, '/');
 	size_t len = slash ? (size_t)(slash - r->name) : 0;
 
+	/*
+	 * While we waited for the sender, the user may have moved a folder away: what he moved gets
+	 * nothing more. Folders stay open only for what comes with one read.
+	 */
+	if (r->place_reads != r->in.reads)
+		place_fini(&r->place);
+	r->place_reads = r->in.reads;
 	*ret_last = slash ? slash + 1 : r->name;
 	if (place_enter(&r->place, r->name, len, ret_folder, r->component))
 		return receive_fail(r, (uint32_t)errno, r->component);

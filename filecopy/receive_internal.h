@@ -12,8 +12,9 @@ struct receiver {
 	const struct receive_config *config;
 	struct input in;
 	struct place place;
-	bool no_temp;   /* as configured, or the file system has no unnamed files */
-	uint64_t bytes; /* received so far, as they are counted */
+	uint32_t place_reads; /* in.reads when the place was walked to */
+	bool no_temp;         /* as configured, or the file system has no unnamed files */
+	uint64_t bytes;       /* received so far, as they are counted */
 	uint64_t files;
 	uint32_t error;                /* to be sent; 0 while all is well */
 	const char *error_name;        /* to be sent; NULL: the short form */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/openat2.h>
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -280,6 +281,92 @@ static int gain_privileges(const struct attack_world *w UNUSED)
 	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 ? 0 : EPERM;
 }
 
+/* A process that may work in one folder (SKERRY_ATTACK_START, else the world's) tries to leave it. */
+static const char *start_folder(const struct attack_world *w)
+{
+	const char *start = getenv("SKERRY_ATTACK_START");
+
+	return start ? start : w->dir;
+}
+
+/* Of the calls that open, the one that a process confined to a folder has. */
+static int open_at(int folder, const char *path, int flags)
+{
+	const struct open_how how = {.flags = (unsigned int)(flags | O_CLOEXEC),
+	                             .mode = flags & O_CREAT ? 0600 : 0};
+
+	return (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
+}
+
+/* From an open folder, up as far as it goes and down to the world. */
+static int climb_from(const struct attack_world *w, int fd)
+{
+	char path[800];
+	size_t len = 0;
+
+	for (int up = 0; up < 24; up++) {
+		(void)snprintf(path + len, sizeof(path) - len, "%s/climbed", w->dir + 1);
+		if (open_at(fd, path, O_WRONLY | O_CREAT) >= 0)
+			return 0;
+		memcpy(path + len, "../", 3);
+		len += 3;
+	}
+	return errno;
+}
+
+/* From every folder that is open or can be opened. */
+static int climb(const struct attack_world *w)
+{
+	int own = open_at(AT_FDCWD, start_folder(w), O_RDONLY | O_DIRECTORY);
+	int top = open_at(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY);
+	int last = own < 0 || top < 0 ? errno : EBADF;
+
+	for (int fd = 3; fd < 64; fd++) {
+		if (open_at(fd, ".", O_PATH | O_DIRECTORY) < 0)
+			continue;
+		last = climb_from(w, fd);
+		if (last == 0)
+			return 0;
+	}
+	return last;
+}
+
+static int climb_by_link(const struct attack_world *w)
+{
+	char path[600];
+	int own = open_at(AT_FDCWD, start_folder(w), O_RDONLY | O_DIRECTORY);
+
+	(void)snprintf(path, sizeof(path), "%s/secret", w->dir);
+	if (own < 0 || (symlinkat(path, own, "way-out") < 0 && errno != EEXIST))
+		return errno;
+	return result(open_at(own, "way-out", O_WRONLY));
+}
+
+static int take_by_link(const struct attack_world *w)
+{
+	char path[600];
+	int own = open_at(AT_FDCWD, start_folder(w), O_RDONLY | O_DIRECTORY);
+
+	(void)snprintf(path, sizeof(path), "%s/secret", w->dir);
+	return result(linkat(AT_FDCWD, path, own, "taken", 0));
+}
+
+static int read_below(const struct attack_world *w)
+{
+	int own = open_at(AT_FDCWD, start_folder(w), O_RDONLY | O_DIRECTORY);
+
+	return result(open_at(own, "secret", O_RDONLY));
+}
+
+static int move_below(const struct attack_world *w)
+{
+	int own = open_at(AT_FDCWD, start_folder(w), O_RDONLY | O_DIRECTORY);
+
+	if (renameat(own, "secret", own, "moved") < 0)
+		return errno;
+	return result(renameat(own, "moved", own, "secret"));
+}
+
 const struct attack attacks[] = {
         {"open-secret", open_secret},
         {"open-to-write", open_to_write},
@@ -313,6 +400,11 @@ const struct attack attacks[] = {
         {"be-readable", be_readable},
         {"leave-core", leave_core},
         {"gain-privileges", gain_privileges},
+        {"climb", climb},
+        {"climb-by-link", climb_by_link},
+        {"take-by-link", take_by_link},
+        {"read-below", read_below},
+        {"move-below", move_below},
         {NULL, NULL},
 };
 

@@ -42,7 +42,8 @@ const struct attack *attack_find(const char *name);
  *
  * If SKERRY_ATTACK is "PROGRAM:NAME", "attack NAME begins" is written to descriptor 2, the attack is
  * run, its result written as "attack NAME: ERRNO" (0: it succeeded), and the process exits 0. The world comes from
- * SKERRY_ATTACK_WORLD: "dir abstract tcp shm fd victim memory files", separated by blanks.
+ * SKERRY_ATTACK_WORLD: "dir abstract tcp shm fd victim memory files", separated by blanks. For a
+ * process that works in one folder, SKERRY_ATTACK_START is that folder, with a file named secret.
  */
 #if SKERRY_ATTACK
 void attack_from_environment(const char *program);

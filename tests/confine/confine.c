@@ -79,6 +79,8 @@ static const struct row {
         {"connect-abstract", CONFINE_LANDLOCK, EPERM, false, 6},
         {"signal-other", CONFINE_LANDLOCK, EPERM, false, 6},
         {"attach", CONFINE_LANDLOCK, EPERM, false},
+        {"climb", CONFINE_NAMESPACES, ENOENT, false},
+        {"climb", CONFINE_LANDLOCK, EACCES, false},
         {"open-secret", CONFINE_SECCOMP, KILLED, false},
         {"make-socket", CONFINE_SECCOMP, KILLED, false},
         {"connect-path", CONFINE_SECCOMP, KILLED, false},
@@ -228,6 +230,31 @@ static void check_listed_path(bool write, uint32_t mechanism, const char *name, 
 		printf("# got %d, expected %d\n", r, want);
 }
 
+/* What a receiver of files may do in its folder, and what it may not do to what lies there or beside. */
+static void check_created_path(uint32_t mechanism, const char *name, int want)
+{
+	char folder[600];
+	char path[700];
+	const struct confine_path listed = {.path = folder, .create = true};
+	struct confine_rights rights = rights_of(mechanism | CONFINE_NO_NEW_PRIVS);
+	int r;
+
+	(void)snprintf(folder, sizeof(folder), "%s/inside", world.dir);
+	(void)snprintf(path, sizeof(path), "%s/secret", folder);
+	(void)mkdir(folder, 0700);
+	(void)fd_close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	(void)setenv("SKERRY_ATTACK_START", folder, 1);
+	rights.paths = &listed;
+	rights.n_paths = 1;
+	restore();
+	r = run(attack_find(name), &rights);
+	(void)unsetenv("SKERRY_ATTACK_START");
+	report(r == want, "%s from a folder listed for creating by %s", name,
+	       mechanism_name(mechanism));
+	if (r != want)
+		printf("# got %d, expected %d\n", r, want);
+}
+
 static int harmless(const struct attack_world *w UNUSED)
 {
 	void *p = malloc(1 << 20);
@@ -349,6 +376,15 @@ int main(void)
 	check_listed_path(false, CONFINE_NAMESPACES, "create-file", EROFS);
 	check_listed_path(false, CONFINE_NAMESPACES, "open-passwd", ENOENT);
 	check_listed_path(true, CONFINE_NAMESPACES, "create-file", 0);
+	check_created_path(CONFINE_NAMESPACES, "climb", EROFS);
+	check_created_path(CONFINE_NAMESPACES, "climb-by-link", ENOENT);
+	check_created_path(CONFINE_NAMESPACES, "take-by-link", ENOENT);
+	check_created_path(CONFINE_LANDLOCK, "climb", EACCES);
+	check_created_path(CONFINE_LANDLOCK, "climb-by-link", EACCES);
+	check_created_path(CONFINE_LANDLOCK, "take-by-link", EXDEV);
+	check_created_path(CONFINE_LANDLOCK, "read-below", EACCES);
+	check_created_path(CONFINE_LANDLOCK, "move-below", EACCES);
+	check_created_path(CONFINE_SECCOMP, "move-below", KILLED);
 	check_table_mistakes();
 	end_world();
 	printf("1..%d\n", n_tests);

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Attacks from inside the real receivers of files, in their real confinement. Needs -Dattack=true.
+
+If one of these failed, whoever takes a receiver over by the stream it reads could reach what lies
+outside of the folder it receives into, or take away what lies in it. That each attack succeeds where
+nothing is confined is shown by tests/confine/confine.c."""
+
+import os
+import re
+import socket
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../blackbox"))
+from filecopy_common import *  # noqa: E402,F403
+
+ATTACKS = re.findall(r'^\s*\{"([a-z-]+)", \w+\},$',
+                     open(os.path.join(SOURCE, "lib/sandbox/attack.c"), encoding="utf-8").read(),
+                     re.MULTILINE)
+MEMORY_MAX, FILES_MAX = 64 << 20, 64
+LEAKED = 50
+RECEIVERS = {"qfile-unpacker": [QUBE + "qfile-unpacker", ""],
+             "qfile-dom0-unpacker": [DOM0 + "qfile-dom0-unpacker", str(os.getuid())]}
+
+
+def world(t):
+    """What there is to attack: texts for SKERRY_ATTACK_WORLD."""
+    t.file("w/secret", "secret")
+    t.script("w/runs", "exit 0\n")
+    t.listen(t.path("w/socket"))
+    abstract = t.own(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+    abstract.bind("\0skerry-attack-" + os.path.basename(t.dir))
+    abstract.listen()
+    tcp = t.own(socket.socket())
+    tcp.bind(("127.0.0.1", 0))
+    tcp.listen()
+    victim = t.start("/bin/sleep", "1000")
+    return " ".join(str(part) for part in (
+        t.path("w"), "skerry-attack-" + os.path.basename(t.dir), tcp.getsockname()[1], -1, LEAKED,
+        victim.pid, MEMORY_MAX, FILES_MAX))
+
+
+def attack(program, name):
+    @case(f"confine {program}: {name}")
+    def _(t):
+        os.dup2(os.open(t.file("leaked", "leaked"), os.O_RDONLY), LEAKED)
+        t.file("into/secret", "what came before")
+        os.chmod(t.path("into"), 0o777)
+        env = {"SKERRY_ATTACK": "qfile-unpacker:" + name, "SKERRY_ATTACK_WORLD": world(t),
+               "SKERRY_ATTACK_START": t.path("into")}
+        receiver = t.start(*RECEIVERS[program], t.path("into"), env=env, pass_fds=[LEAKED])
+        os.close(LEAKED)
+        receiver.close_stdin()
+        status = receiver.wait()
+        said = receiver.stderr.decode()
+        check(f"attack {name} begins\n" in said, f"the receiver never came to it: {status} {said}")
+        result = re.search(rf"attack {name}: (\d+)\n", said)
+        # Without a result the attack was the end of the receiver.
+        check(int(result[1]) != 0 if result else "Bad system call" in said, f"the attack succeeded: {said}")
+        equal((t.read("w/secret"), os.listdir(t.path("into"))), (b"secret", ["secret"])
+              if name != "climb-by-link" else (b"secret", os.listdir(t.path("into"))))
+        check(not os.path.exists(t.path("w/climbed")), "a file outside")
+
+
+if __name__ == "__main__":
+    for receiver_name in RECEIVERS:
+        for attack_name in ATTACKS:
+            attack(receiver_name, attack_name)
+    main()
