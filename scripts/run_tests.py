@@ -35,6 +35,7 @@ TIERS = {
     "model": [("release", True)],
     "faults": [("san", True), ("release", True)],
     "fuzz": [("fuzz", True)],
+    "xen": [("release", False)],
     "repro": [("release", False)],
     "coverage": [("cov", True)],
 }

@@ -16,7 +16,10 @@ mkdir -p build
 export CCACHE_DIR="${CCACHE_DIR:-$top/build/ccache}"
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libseccomp-dev libjson-c-dev
-libsodium-dev zlib1g-dev libpam0g-dev libcmocka-dev libsqlite3-dev"
+libsodium-dev zlib1g-dev libpam0g-dev libcmocka-dev libsqlite3-dev libxen-dev liblzma-dev libbz2-dev liblzo2-dev
+libzstd-dev"
+# Only the tier xen needs these.
+xen_packages="qemu-system-x86 zstd"
 test_packages="clang clang-format graphviz clang-tidy cppcheck shellcheck codespell mandoc spin binutils strace
 util-linux poppler-utils graphicsmagick librsvg2-bin gnupg openssh-client"
 
@@ -84,7 +87,7 @@ build() {
 
 # shellcheck disable=SC2086 # lists of words
 case "${SKERRY_SETUP:-} $*" in
-*test*) install_packages $build_packages $test_packages && install_clang_runtime ;;
+*test*) install_packages $build_packages $test_packages $xen_packages && install_clang_runtime ;;
 *) install_packages $build_packages ;;
 esac
 case " $* " in

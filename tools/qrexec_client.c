@@ -286,6 +286,7 @@ int main(int argc, char **argv)
 	int status;
 
 	log_init("qrexec-client");
+	vchan_use_grant();
 	if (fd_open_stdio()) {
 		LOG_ERRNO("standard descriptors");
 		return QREXEC_EXIT_PROBLEM;

@@ -39,6 +39,17 @@
 		}                                                                                  \
 	}
 
+/* A vchan over grants: IOCTL_EVTCHN_NOTIFY, and no other; the number means nothing to the grant devices. */
+#define CONFINE_CALLS_GRANT                                                                        \
+	{                                                                                          \
+		"ioctl", "event channel of a vchan over grants", 1,                                \
+		{                                                                                  \
+			{                                                                          \
+				.arg = 1, .mask = ~0ULL, .value = 0x00044504                       \
+			}                                                                          \
+		}                                                                                  \
+	}
+
 /* lib/loop, once its descriptors exist. */
 #define CONFINE_CALLS_LOOP                                                                         \
 	{"epoll_wait", "event loop"}, {"epoll_pwait", "event loop, other C libraries"},            \

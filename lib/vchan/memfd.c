@@ -28,7 +28,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/vchan/area.h"
-#include "lib/vchan/vchan_internal.h"
+#include "lib/vchan/shared.h"
 
 #define EVENTS (EPOLLIN | EPOLLRDHUP)
 
@@ -62,7 +62,7 @@ static void doorbell(void *arg)
 
 static int map_area(struct vchan *vchan, int memfd, uint32_t left_order, uint32_t right_order)
 {
-	struct memfd_part *part = &vchan->memfd;
+	struct shared_part *part = &vchan->shared;
 	uint32_t rx_order = vchan->is_server ? left_order : right_order;
 	size_t left = ring_left_offset(left_order);
 	size_t right = ring_right_offset(left_order, right_order);
@@ -101,18 +101,19 @@ static int prepare(struct vchan *vchan, const struct vchan_config *config)
 {
 	uint32_t left_order, right_order;
 
-	vchan->memfd.memfd = -1;
+	vchan->shared.memory = -1;
 	if (!vchan->is_server)
 		return 0;
 	if (ring_choose_orders(ring_for(config->read_min), ring_for(config->write_min), &left_order,
 	                       &right_order))
 		return -1;
-	vchan->memfd.memfd = area_make(ring_area(left_order, right_order));
-	if (vchan->memfd.memfd < 0 || map_area(vchan, vchan->memfd.memfd, left_order, right_order))
+	vchan->shared.memory = area_make(ring_area(left_order, right_order));
+	if (vchan->shared.memory < 0 ||
+	    map_area(vchan, vchan->shared.memory, left_order, right_order))
 		return -1;
-	ring_format(vchan->memfd.ring.page, left_order, right_order, NULL, 0);
-	vchan->memfd.left_order = left_order;
-	vchan->memfd.right_order = right_order;
+	ring_format(vchan->shared.ring.page, left_order, right_order, NULL, 0);
+	vchan->shared.left_order = left_order;
+	vchan->shared.right_order = right_order;
 	return 0;
 }
 
@@ -121,9 +122,9 @@ static int send_hello(struct vchan *vchan)
 	uint8_t hello[HELLO_LEN];
 
 	memcpy(hello, hello_magic, sizeof(hello_magic));
-	le32_put(hello + 8, vchan->memfd.left_order);
-	le32_put(hello + 12, vchan->memfd.right_order);
-	return fd_send_message(vchan->sock, hello, sizeof(hello), &vchan->memfd.memfd, 1) ==
+	le32_put(hello + 8, vchan->shared.left_order);
+	le32_put(hello + 12, vchan->shared.right_order);
+	return fd_send_message(vchan->sock, hello, sizeof(hello), &vchan->shared.memory, 1) ==
 	                       sizeof(hello)
 	               ? 0
 	               : -1;
@@ -149,8 +150,8 @@ static int take_memfd(struct vchan *vchan, const uint8_t hello[HELLO_LEN], int u
 	if (area_check(untrusted_memfd, ring_area(left_order, right_order)) ||
 	    map_area(vchan, untrusted_memfd, left_order, right_order))
 		return -1;
-	vchan->memfd.left_order = left_order;
-	vchan->memfd.right_order = right_order;
+	vchan->shared.left_order = left_order;
+	vchan->shared.right_order = right_order;
 	return 0;
 }
 
@@ -164,32 +165,18 @@ static void receive_hello(struct vchan *vchan)
 	if (r < 0 && errno == EAGAIN)
 		return;
 	if (r == HELLO_LEN && n_fds == 1 && take_memfd(vchan, hello, fds[0]) == 0) {
-		vchan->memfd.memfd = fds[0];
+		vchan->shared.memory = fds[0];
 		vchan->state = VCHAN_OPEN;
 		if (vchan->speaks)
-			ring_hello_later(&vchan->memfd.ring);
+			ring_hello_later(&vchan->shared.ring);
 		else
-			ring_hello(&vchan->memfd.ring);
+			ring_hello(&vchan->shared.ring);
 		return;
 	}
 	while (r >= 0 && n_fds > 0)
 		(void)fd_close(fds[--n_fds]);
 	vchan_end(vchan, r == 0 ? "peer closed" : "malformed handshake");
 	vchan_unwatch(vchan);
-}
-
-/* The state that the ring and the doorbell give together; what was written can still be read. */
-static void take_state(struct vchan *vchan)
-{
-	struct ring_pair *ring = &vchan->memfd.ring;
-	enum ring_state state = ring_update(ring);
-
-	if (ring->broken)
-		vchan_end(vchan, ring->broken);
-	else if (state == RING_CLOSED || vchan->memfd.dead)
-		vchan_end(vchan, "peer closed");
-	else if (state == RING_OPEN && vchan->state == VCHAN_WAITING)
-		vchan->state = VCHAN_OPEN;
 }
 
 static void drain_doorbell(struct vchan *vchan)
@@ -201,35 +188,35 @@ static void drain_doorbell(struct vchan *vchan)
 		r = recv(vchan->sock, events, sizeof(events), MSG_DONTWAIT);
 	if (r > 0 || (r < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
-	vchan->memfd.dead = true;
+	vchan->shared.dead = true;
 	vchan_unwatch(vchan);
 }
 
 static void step(struct vchan *vchan)
 {
-	if (!vchan->memfd.map) {
+	if (!vchan->shared.map) {
 		if (vchan->state == VCHAN_WAITING)
 			receive_hello(vchan);
 		return;
 	}
-	if (vchan->memfd.woken) {
-		vchan->memfd.woken = false;
+	if (vchan->shared.woken) {
+		vchan->shared.woken = false;
 		if (vchan_watch(vchan, EPOLL_CTL_MOD, EVENTS))
 			vchan_end(vchan, "cannot watch the connection");
 	}
 	drain_doorbell(vchan);
-	take_state(vchan);
+	shared_take_state(vchan);
 }
 
 static void refresh(struct vchan *vchan)
 {
 	struct pollfd look = {.fd = vchan->sock, .events = POLLRDHUP};
 
-	if (!vchan->memfd.map)
+	if (!vchan->shared.map)
 		return;
-	if (!vchan->memfd.dead && poll(&look, 1, 0) > 0)
-		vchan->memfd.dead = true;
-	take_state(vchan);
+	if (!vchan->shared.dead && poll(&look, 1, 0) > 0)
+		vchan->shared.dead = true;
+	shared_take_state(vchan);
 }
 
 /* The client's first event is still to come, and stays until it is taken. */
@@ -237,193 +224,11 @@ static void poke(struct vchan *vchan)
 {
 }
 
-static size_t ring_size(const struct vchan *vchan, bool rx)
-{
-	return rx ? vchan->memfd.ring.rx.size : vchan->memfd.ring.tx.size;
-}
-
-/* The first byte ends the time in which the channel can be handed on, and with it the memfd. */
-static void note_use(struct vchan *vchan)
-{
-	if (vchan->memfd.memfd >= 0 && vchan->sock >= 0)
-		vchan->memfd.memfd = fd_close(vchan->memfd.memfd);
-}
-
-/* A peer that died said nothing in the page; the ring then has to be told. */
-static bool usable(struct vchan *vchan)
-{
-	if (!vchan->memfd.map)
-		return false;
-	if (vchan->memfd.dead)
-		vchan->memfd.ring.state = RING_CLOSED;
-	return true;
-}
-
-static ssize_t result(struct vchan *vchan, ssize_t r)
-{
-	if (r > 0)
-		note_use(vchan);
-	else if (r < 0)
-		take_state(vchan);
-	if (r < 0)
-		errno = EPIPE;
-	return r;
-}
-
-static ssize_t no_ring(const struct vchan *vchan)
-{
-	if (vchan->state == VCHAN_WAITING)
-		return 0;
-	errno = EPIPE;
-	return -1;
-}
-
-static size_t readable(struct vchan *vchan, size_t wanted)
-{
-	size_t n = usable(vchan) ? ring_readable(&vchan->memfd.ring, wanted) : 0;
-
-	if (vchan->memfd.ring.broken)
-		take_state(vchan);
-	return n;
-}
-
-static size_t writable(struct vchan *vchan, size_t wanted)
-{
-	size_t n = usable(vchan) ? ring_writable(&vchan->memfd.ring, wanted) : 0;
-
-	if (vchan->memfd.ring.broken)
-		take_state(vchan);
-	return n;
-}
-
-static ssize_t memfd_read(struct vchan *vchan, void *buf, size_t len)
-{
-	if (!usable(vchan))
-		return no_ring(vchan);
-	return result(vchan, ring_read(&vchan->memfd.ring, buf, len));
-}
-
-static ssize_t memfd_peek(struct vchan *vchan, void *buf, size_t len)
-{
-	if (!usable(vchan))
-		return no_ring(vchan);
-	return result(vchan, ring_peek(&vchan->memfd.ring, buf, len));
-}
-
-static ssize_t memfd_write(struct vchan *vchan, const void *buf, size_t len)
-{
-	if (!usable(vchan))
-		return no_ring(vchan);
-	return result(vchan, ring_write(&vchan->memfd.ring, buf, len));
-}
-
-static int memfd_write_message(struct vchan *vchan, const struct iovec parts[2])
-{
-	int r;
-
-	if (!usable(vchan))
-		return no_ring(vchan) ? -1 : 1;
-	r = ring_write_whole(&vchan->memfd.ring, parts);
-	if (r == 0)
-		note_use(vchan);
-	else if (r < 0 && errno == EPIPE)
-		return (int)result(vchan, -1);
-	return r;
-}
-
-static ssize_t to_fd(struct vchan *vchan, int fd, size_t len, bool *ret_blocked)
-{
-	struct iovec spans[2];
-	ssize_t n;
-
-	if (!usable(vchan))
-		return no_ring(vchan);
-	n = ring_rx_spans(&vchan->memfd.ring, len, spans);
-	if (n <= 0)
-		return result(vchan, n);
-	do {
-		n = writev(fd, spans, spans[1].iov_len > 0 ? 2 : 1);
-	} while (n < 0 && errno == EINTR);
-	if (n > 0) {
-		ring_rx_done(&vchan->memfd.ring, (size_t)n);
-		note_use(vchan);
-		return n;
-	}
-	*ret_blocked = true;
-	return n < 0 && errno == EAGAIN ? 0 : n;
-}
-
-static ssize_t from_pipe(struct vchan *vchan, int pipe, size_t len, bool *ret_blocked)
-{
-	struct iovec spans[2];
-	ssize_t n;
-
-	if (!usable(vchan))
-		return no_ring(vchan);
-	n = ring_tx_spans(&vchan->memfd.ring, len, spans);
-	if (n <= 0)
-		return result(vchan, n);
-	do {
-		n = readv(pipe, spans, spans[1].iov_len > 0 ? 2 : 1);
-	} while (n < 0 && errno == EINTR);
-	if (n > 0) {
-		ring_tx_done(&vchan->memfd.ring, (size_t)n);
-		note_use(vchan);
-		return n;
-	}
-	*ret_blocked = true;
-	return n < 0 && errno == EAGAIN ? 0 : n;
-}
-
-static void skip(struct iovec spans[2], size_t len)
-{
-	for (int i = 0; i < 2; i++) {
-		size_t n = MIN(len, spans[i].iov_len);
-
-		spans[i].iov_base = (uint8_t *)spans[i].iov_base + n;
-		spans[i].iov_len -= n;
-		len -= n;
-	}
-}
-
-/* The index moves on after head and body are there, so the peer never sees one without the other. */
-static ssize_t message_from_fd(struct vchan *vchan, int fd, size_t head_len, size_t len,
-                               void (*make_head)(void *arg, uint8_t *head, size_t body_len),
-                               void *arg)
-{
-	uint8_t head[VCHAN_HEAD_MAX];
-	struct iovec spans[2] = {{0}}, body[2];
-	ssize_t n = -1;
-
-	if (usable(vchan))
-		n = ring_tx_spans(&vchan->memfd.ring, head_len + len, spans);
-	if (n <= (ssize_t)head_len) {
-		errno = EOPNOTSUPP;
-		return -1;
-	}
-	body[0] = spans[0];
-	body[1] = spans[1];
-	skip(body, head_len);
-	n = readv(fd, body, body[1].iov_len > 0 ? 2 : 1);
-	if (n <= 0)
-		return n;
-	make_head(arg, head, (size_t)n);
-	ring_put(spans, head, head_len);
-	ring_tx_done(&vchan->memfd.ring, head_len + (size_t)n);
-	note_use(vchan);
-	return n;
-}
-
-static void set_patient(struct vchan *vchan)
-{
-	vchan->memfd.ring.patient = true;
-}
-
 static int export(struct vchan *vchan, struct vchan_handle *handle, int fds[VCHAN_FDS_MAX])
 {
-	struct memfd_part *part = &vchan->memfd;
+	struct shared_part *part = &vchan->shared;
 
-	if (part->memfd < 0 || part->ring.tx.own != 0 || part->ring.rx.own != 0) {
+	if (part->memory < 0 || part->ring.tx.own != 0 || part->ring.rx.own != 0) {
 		errno = EBUSY;
 		return -1;
 	}
@@ -431,7 +236,7 @@ static int export(struct vchan *vchan, struct vchan_handle *handle, int fds[VCHA
 	handle->right_order = part->right_order;
 	handle->n_fds = 2;
 	fds[0] = vchan->sock;
-	fds[1] = part->memfd;
+	fds[1] = part->memory;
 	(void)munmap(part->map, part->map_len);
 	return 0;
 }
@@ -441,7 +246,7 @@ static int import(struct vchan *vchan, const struct vchan_handle *handle,
 {
 	for (uint32_t i = 2; i < handle->n_fds; i++)
 		(void)fd_close(fds[i]);
-	vchan->memfd.memfd = handle->n_fds > 1 ? fds[1] : -1;
+	vchan->shared.memory = handle->n_fds > 1 ? fds[1] : -1;
 	if (handle->n_fds != 2 || !ring_orders_valid(handle->left_order, handle->right_order)) {
 		errno = EINVAL;
 		return -1;
@@ -451,23 +256,23 @@ static int import(struct vchan *vchan, const struct vchan_handle *handle,
 	    vchan_watch(vchan, EPOLL_CTL_ADD, EVENTS | EPOLLOUT))
 		return -1;
 	/* The exporter may have taken the event of bytes that are there already. */
-	vchan->memfd.woken = true;
-	vchan->memfd.left_order = handle->left_order;
-	vchan->memfd.right_order = handle->right_order;
-	vchan->memfd.ring.state = RING_OPEN;
+	vchan->shared.woken = true;
+	vchan->shared.left_order = handle->left_order;
+	vchan->shared.right_order = handle->right_order;
+	vchan->shared.ring.state = RING_OPEN;
 	vchan->state = VCHAN_OPEN;
 	return 0;
 }
 
 static void detach(struct vchan *vchan)
 {
-	struct memfd_part *part = &vchan->memfd;
+	struct shared_part *part = &vchan->shared;
 
 	if (part->map) {
 		ring_close(&part->ring);
 		(void)munmap(part->map, part->map_len);
 	}
-	(void)fd_close(part->memfd);
+	(void)fd_close(part->memory);
 }
 
 const struct transport_ops transport_memfd = {
@@ -477,17 +282,17 @@ const struct transport_ops transport_memfd = {
         .step = step,
         .refresh = refresh,
         .poke = poke,
-        .ring_size = ring_size,
-        .readable = readable,
-        .writable = writable,
-        .read = memfd_read,
-        .peek = memfd_peek,
-        .write = memfd_write,
-        .write_message = memfd_write_message,
-        .to_fd = to_fd,
-        .from_pipe = from_pipe,
-        .message_from_fd = message_from_fd,
-        .set_patient = set_patient,
+        .ring_size = shared_ring_size,
+        .readable = shared_readable,
+        .writable = shared_writable,
+        .read = shared_read,
+        .peek = shared_peek,
+        .write = shared_write,
+        .write_message = shared_write_message,
+        .to_fd = shared_to_fd,
+        .from_pipe = shared_from_pipe,
+        .message_from_fd = shared_message_from_fd,
+        .set_patient = shared_set_patient,
         .export = export,
         .import = import,
         .detach = detach,

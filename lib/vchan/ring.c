@@ -80,6 +80,17 @@ int ring_load_orders(const struct ring_page *page, uint32_t *ret_left, uint32_t 
 	return 0;
 }
 
+size_t ring_load_grants(const struct ring_page *page, uint32_t left_order, uint32_t right_order,
+                        uint32_t ret_grants[RING_GRANTS_MAX])
+{
+	size_t n = own_pages(left_order) + own_pages(right_order);
+
+	CHECK(n <= RING_GRANTS_MAX);
+	for (size_t i = 0; i < n; i++)
+		ret_grants[i] = atomic_load(&page->grants[i]);
+	return n;
+}
+
 /* A ring inside the control page lies at the offset that is its size. */
 size_t ring_left_offset(uint32_t left_order)
 {

@@ -109,6 +109,11 @@ bool ring_orders_valid(uint32_t left_order, uint32_t right_order);
 int ring_load_orders(const struct ring_page *page, uint32_t *ret_left, uint32_t *ret_right)
         MUST_CHECK;
 
+/** ring_load_grants() - a private copy of the server's list, loaded once (H2)
+ *  Returns how many there are for these valid orders, at most RING_GRANTS_MAX. */
+size_t ring_load_grants(const struct ring_page *page, uint32_t left_order, uint32_t right_order,
+                        uint32_t ret_grants[RING_GRANTS_MAX]);
+
 /** ring_left_offset(), ring_right_offset(), ring_area() - where the rings are if the control page
  *  and the pages of the rings follow each other in memory, and the bytes of all. Orders valid. */
 size_t ring_left_offset(uint32_t left_order);

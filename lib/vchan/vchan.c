@@ -12,6 +12,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
+#include "lib/vchan/grant.h"
 #include "lib/vchan/vchan_extra.h"
 #include "lib/vchan/vchan_internal.h"
 
@@ -22,6 +23,7 @@
 static const struct transport_ops *const transports[] = {
         [VCHAN_SOCKET] = &transport_socket,
         [VCHAN_MEMFD] = &transport_memfd,
+        [VCHAN_GRANT] = &transport_grant,
 };
 
 void vchan_end(struct vchan *vchan, const char *why)
@@ -70,6 +72,10 @@ int vchan_config_from_env(struct vchan_config *out)
 	*out = (struct vchan_config){.transport = VCHAN_SOCKET,
 	                             .dir = getenv("VCHAN_SOCKET_DIR"),
 	                             .broker = getenv("VCHAN_BROKER")};
+	if (grant_wanted(transport, out->dir)) {
+		out->transport = VCHAN_GRANT;
+		return grant_own_domain(&out->own);
+	}
 	if (transport && strcmp(transport, "memfd") == 0) {
 		out->transport = VCHAN_MEMFD;
 	} else if (transport && *transport && strcmp(transport, "socket") != 0) {
@@ -86,7 +92,7 @@ static int check_config(const struct vchan_config *config)
 	bool sizes = config->read_min <= VCHAN_RING_MAX && config->write_min <= VCHAN_RING_MAX;
 
 	if (!domains || !sizes || config->port < 0 ||
-	    (config->transport != VCHAN_SOCKET && config->transport != VCHAN_MEMFD)) {
+	    (unsigned int)config->transport >= ARRAY_LEN(transports)) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -149,6 +155,8 @@ static int start(struct vchan *vchan, const struct vchan_config *config)
 	char path[PATH_MAX];
 	int sock = -1;
 
+	if (vchan->ops->start)
+		return vchan->ops->start(vchan, config);
 	if (vchan->ops->prepare(vchan, config))
 		return -1;
 	if (broker)
@@ -198,10 +206,19 @@ int vchan_connect(const struct vchan_config *config, struct vchan **ret_vchan)
 	return open_channel(config, false, ret_vchan);
 }
 
+static uint32_t transport_number(const struct transport_ops *ops)
+{
+	uint32_t number = 0;
+
+	while (transports[number] != ops)
+		number++;
+	return number;
+}
+
 int vchan_export(struct vchan *vchan, struct vchan_handle *ret_handle, int fds[VCHAN_FDS_MAX])
 {
 	*ret_handle = (struct vchan_handle){
-	        .transport = vchan->ops == &transport_socket ? VCHAN_SOCKET : VCHAN_MEMFD,
+	        .transport = transport_number(vchan->ops),
 	        .is_server = vchan->is_server,
 	};
 	if (vchan->state != VCHAN_OPEN) {
@@ -289,7 +306,7 @@ enum vchan_state vchan_step(struct vchan *vchan)
 {
 	if (vchan->meet)
 		step_meet(vchan);
-	else if (vchan->sock >= 0)
+	else if (vchan->sock >= 0 || vchan->ops->start)
 		vchan->ops->step(vchan);
 	return vchan->state;
 }
@@ -416,7 +433,8 @@ int vchan_listener(const struct vchan *vchan)
 
 bool vchan_connected(const struct vchan *vchan)
 {
-	return vchan->sock >= 0;
+	/* A server over grants has its event channel from the start. */
+	return vchan->sock >= 0 && (!vchan->ops->start || vchan->state != VCHAN_WAITING);
 }
 
 size_t vchan_ring_size(const struct vchan *vchan, bool rx)

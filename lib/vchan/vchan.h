@@ -25,7 +25,8 @@ enum vchan_transport {
 	VCHAN_SOCKET, /* AF_UNIX stream at <dir>/vchan.<server>.<client>.<port>.sock */
 	VCHAN_MEMFD,  /* shared rings in a sealed memfd, events over the rendezvous socket, which is
 			 * at the same path with .memfd in place of .sock */
-	/* VCHAN_GRANT comes with the Xen ground: grant.c behind the same struct transport_ops. */
+	VCHAN_GRANT, /* Xen: granted pages and an event channel, met in xenstore; libxenvchan on the
+			 * other side. Only in programs that call vchan_use_grant() */
 };
 
 enum vchan_state {
@@ -52,8 +53,14 @@ struct vchan_config {
 
 #define VCHAN_RING_MAX (1U << 20) /* bytes; protocol */
 
-/** vchan_config_from_env() - transport, dir, broker and own domid from VCHAN_TRANSPORT (socket | memfd),
- *  VCHAN_SOCKET_DIR, VCHAN_BROKER and VCHAN_DOMAIN; the strings are borrowed from the environment.
+/** vchan_use_grant() - this program may meet its peers over xenstore; in grant_meet.c, which is
+ *  linked only by who calls it: a slice has no use for xenstore and the grant devices. */
+void vchan_use_grant(void);
+
+/** vchan_config_from_env() - transport, dir, broker and own domid from VCHAN_TRANSPORT (socket | memfd |
+ *  grant), VCHAN_SOCKET_DIR, VCHAN_BROKER and VCHAN_DOMAIN; the strings are borrowed from the environment.
+ *  Without the first three, a program that may use grants does so where there is Xen, and asks
+ *  xenstore for its domain.
  *  Errors: 0, or -1 with errno EINVAL (a domain that is no number, an unknown transport). */
 int vchan_config_from_env(struct vchan_config *out) MUST_CHECK;
 
@@ -80,20 +87,22 @@ int vchan_connect(const struct vchan_config *config, struct vchan **ret_vchan) M
  * calls vchan_import().
  * Errors: 0; -1 with errno (ENOTCONN, EBUSY: bytes pending); the channel stays valid then.
  */
-#define VCHAN_FDS_MAX 4
+#define VCHAN_FDS_MAX      4
+#define VCHAN_EVENT_NOTIFY 0x00044504U /* the kernel's IOCTL_EVTCHN_NOTIFY */
 struct vchan_handle {
 	uint32_t transport;  /* enum vchan_transport */
 	uint32_t is_server;  /* 0 or 1 */
-	uint32_t left_order; /* memfd: log2 of ring bytes, 10 … 20 */
+	uint32_t left_order; /* memfd, grant: log2 of ring bytes, 10 … 20 */
 	uint32_t right_order;
-	uint32_t send_max; /* socket: bytes of its send buffer */
+	uint32_t send_max; /* socket: bytes of its send buffer; grant: our event channel's port */
 	uint32_t n_fds;
 };
 int vchan_export(struct vchan *vchan, struct vchan_handle *ret_handle, int fds[VCHAN_FDS_MAX])
         MUST_CHECK;
 /** vchan_import() - takes the descriptors, on failure too. Needs epoll_create1, epoll_ctl, and for
- *  memfd fcntl, fstat, mmap; the channel afterwards read, write, epoll_wait, epoll_ctl, send, recv,
- *  sendmsg and ioctl (SIOCINQ, SIOCOUTQ). Its descriptor is readable once, whatever the exporter took.
+ *  memfd fcntl, for it and grant fstat, mmap; the channel afterwards read, write, epoll_wait, epoll_ctl, send, recv,
+ *  sendmsg and ioctl (SIOCINQ, SIOCOUTQ; grant: IOCTL_EVTCHN_NOTIFY alone, with which neither a
+ *  grant can be mapped nor a port be bound). Its descriptor is readable once, whatever the exporter took.
  *  Errors: 0, or -1 with errno. */
 int vchan_import(const struct vchan_handle *handle, const int fds[VCHAN_FDS_MAX],
                  struct vchan **ret_vchan) MUST_CHECK;

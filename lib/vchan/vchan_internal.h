@@ -18,7 +18,12 @@ struct vchan;
  * exists, but for the writing ones of a server, which may run before. None blocks.
  */
 struct transport_ops {
-	const char *suffix; /* of the rendezvous path, with its dot */
+	const char
+	        *suffix; /* of the rendezvous path, with its dot; NULL: it meets in another way */
+	/* In place of a rendezvous path: begin; step() goes on with it. 0, or -1 with errno. */
+	int (*start)(struct vchan *vchan, const struct vchan_config *config);
+	/* Shared memory that is mapped at its first use; NULL: it is from the start. 0 or -1. */
+	int (*map)(struct vchan *vchan);
 	/* A server's preparations before anybody can connect. 0, or -1 with errno. */
 	int (*prepare)(struct vchan *vchan, const struct vchan_config *config);
 	/* vchan->sock has just been connected and is not watched yet. 0, or -1 with errno. */
@@ -54,6 +59,7 @@ struct transport_ops {
 
 extern const struct transport_ops transport_socket;
 extern const struct transport_ops transport_memfd;
+extern const struct transport_ops transport_grant;
 
 struct socket_part {
 	uint8_t *pending;   /* written but not yet taken by the kernel; NULL: none */
@@ -66,15 +72,20 @@ struct socket_part {
 	bool used;          /* a byte was read or written */
 };
 
-struct memfd_part {
+/* memfd and grant */
+struct shared_part {
 	struct ring_pair ring;
 	uint8_t *map;        /* control page, then the rings of order >= 12; NULL: none */
 	size_t map_len;      /* bytes */
 	uint32_t left_order; /* log2 of bytes; private copies */
 	uint32_t right_order;
-	int memfd;  /* until the first byte has moved; -1: closed */
-	bool dead;  /* end of the doorbell socket seen */
+	int memory; /* what is mapped; until the first byte has moved; -1: closed */
+	bool dead;  /* end of the doorbell socket seen; grant: the peer's domain is gone */
 	bool woken; /* imported: EPOLLOUT is armed to give one event */
+	bool notify_on_unmap;     /* grant: the kernel tells the peer of our end */
+	uint32_t event_port;      /* grant: ours */
+	int peer;                 /* grant: the other domain; 0 if imported */
+	struct grant_meet *grant; /* grant: the rendezvous under way, and what is left of it */
 };
 
 struct vchan {
@@ -88,7 +99,7 @@ struct vchan {
 	bool speaks; /* as in struct vchan_config */
 	union {
 		struct socket_part socket;
-		struct memfd_part memfd;
+		struct shared_part shared;
 	};
 };
 

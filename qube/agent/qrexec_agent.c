@@ -16,6 +16,7 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 #include "lib/trace/trace.h"
+#include "lib/vchan/vchan.h"
 #include "qube/agent/agent.h"
 #include "qube/agent/fork_server.h"
 
@@ -114,6 +115,7 @@ int main(int argc, char **argv)
 	agent.socket_path = socket_path;
 	agent.fork_server_format = fork_format;
 	log_init("qrexec-agent");
+	vchan_use_grant();
 	if (path_make(socket_path, sizeof(socket_path), AGENT_SOCKET, NULL) ||
 	    path_make(fork_format, sizeof(fork_format), FORK_SERVER_SOCKET, NULL)) {
 		LOG_ERRNO("the root prefix is too long");

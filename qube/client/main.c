@@ -279,6 +279,7 @@ int main(int argc, char **argv)
 	int status = STATUS_USAGE;
 
 	log_init("qrexec-client-vm");
+	vchan_use_grant();
 	if (fd_open_stdio()) {
 		LOG_ERRNO("standard descriptors");
 		return STATUS_FAILED;

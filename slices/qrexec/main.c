@@ -20,6 +20,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
+#include "lib/vchan/vchan.h"
 #include "slices/qrexec/keeper.h"
 
 #define STARTUP_SECONDS 60 /* protocol */
@@ -277,6 +278,7 @@ int main(int argc, char **argv)
 	if (fix_stdio())
 		return QREXEC_EXIT_PROBLEM;
 	log_init("qrexec-daemon");
+	vchan_use_grant();
 	if (read_options(argc, argv, &options, &start)) {
 		usage(stderr, argv[0]);
 		return 1;

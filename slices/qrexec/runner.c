@@ -154,6 +154,7 @@ int main(void)
 	int status;
 
 	log_init("qrexec-runner");
+	vchan_use_grant();
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGCHLD, SIG_DFL);
 	spawn_raise_descriptors();

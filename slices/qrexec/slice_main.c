@@ -186,6 +186,7 @@ static int confine_slice(void)
 	         "how much waits in a socket",
 	         1,
 	         {{.arg = 1, .mask = ~0ULL, .value = SIOCOUTQ}}},
+	        CONFINE_CALLS_GRANT,
 	};
 	/*
 	 * The log, the keeper, and what came or was made since: the channel, the trace, two epolls.

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HYPERVISOR_XEN_DOMAIN_INTERNAL_H
+#define HYPERVISOR_XEN_DOMAIN_INTERNAL_H
+
+#include <xenctrl.h>
+
+#include "hypervisor/xen/domain.h"
+#include "lib/xen/store.h"
+
+struct xen_ground {
+	xc_interface *hypervisor;
+	struct store *store;
+};
+
+/* What building gives and xenstore must be told. */
+struct xen_built {
+	int domid;
+	uint32_t store_port, console_port; /* in the qube */
+	uint64_t store_frame, console_frame;
+};
+
+#define XEN_PATH_MAX 160
+
+/** xen_build() - the domain's memory and first processor state; 0, or -1 after a log line */
+int xen_build(struct xen_ground *ground, const struct xen_domain_spec *spec,
+              struct xen_built *built) MUST_CHECK;
+
+/** xen_store_add() - its part of xenstore, and the introduction; 0, or -1 after a log line */
+int xen_store_add(struct xen_ground *ground, const struct xen_domain_spec *spec,
+                  const struct xen_built *built) MUST_CHECK;
+/** xen_store_drop() - everything of it, whatever there is */
+void xen_store_drop(struct xen_ground *ground, int domid);
+
+/**
+ * xen_acpi_tables() - what a PVH qube's kernel must know of its processors: RSDP, XSDT, FADT
+ * (reduced hardware), MADT and an empty DSDT
+ * @out:  a page that will stand at @address
+ * Returns the bytes used.
+ */
+size_t xen_acpi_tables(uint8_t out[4096], uint64_t address, uint32_t vcpus);
+
+#endif

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian packages as an ordinary user has them: fetched with apt, unpacked with dpkg-deb, never installed."""
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+
+def output(*command):
+    r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if r.returncode:
+        raise SystemExit("image: %s: %s" % (" ".join(command), r.stderr.decode("utf-8", "replace").strip()))
+    return r.stdout.decode()
+
+
+def fields(deb, *names):
+    out = output("dpkg-deb", "-f", deb, *names)
+    found = dict(re.findall(r"^([A-Za-z-]+): (.*)$", out, re.M))
+    return [found.get(n, "") for n in names]
+
+
+class Packages:
+    """The packages of one image. A name may be PACKAGE, PACKAGE=VERSION, or the path of a .deb."""
+
+    def __init__(self, cache):
+        self.cache = cache
+        self.known = {}  # asked-for name: unpacked folder
+        self.used = {}  # package: {version, sha256 …}
+        os.makedirs(cache, exist_ok=True)
+
+    def fetch(self, name):
+        if name.endswith(".deb"):
+            return os.path.abspath(name)
+        package, _, version = name.partition("=")
+        version = version or self.candidate(package)
+        # As apt names the file: an epoch's colon becomes %3a.
+        path = glob.glob(os.path.join(self.cache, "%s_%s_*.deb" % (package, version.replace(":", "%3a"))))
+        if not path:
+            place = os.path.join(self.cache, "fetch.%d" % os.getpid())
+            os.makedirs(place, exist_ok=True)
+            try:
+                subprocess.run(["apt-get", "-qq", "download", "%s=%s" % (package, version)], cwd=place, check=True,
+                               stderr=subprocess.DEVNULL)
+                for deb in os.listdir(place):
+                    os.replace(os.path.join(place, deb), os.path.join(self.cache, deb))
+            except subprocess.CalledProcessError:
+                raise SystemExit("image: package %s %s cannot be fetched; apt-get update may help" % (package, version))
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+            path = glob.glob(os.path.join(self.cache, "%s_%s_*.deb" % (package, version.replace(":", "%3a"))))
+        return path[0]
+
+    @staticmethod
+    def candidate(package):
+        m = re.search(r"^Version: (\S+)$", output("apt-cache", "show", "--no-all-versions", package), re.M)
+        if not m:
+            raise SystemExit("image: apt knows no package %s" % package)
+        return m.group(1)
+
+    def folder(self, name):
+        """The unpacked package; a package without files of its own stands for the first that it depends on."""
+        if name in self.known:
+            return self.known[name]
+        deb = self.fetch(name)
+        package, version, source, depends = fields(deb, "Package", "Version", "Source", "Depends")
+        with open(deb, "rb") as f:
+            data = f.read()
+        m = re.match(r"(linux-image-\d[^ ,]*)", depends)
+        if package.startswith("linux-image-") and m:
+            place = self.folder(m.group(1))
+        else:
+            place = self.unpack(deb, "%s_%s_%s" % (package, version.replace(":", "%3a"), sha256(data)[:16]))
+            self.used[package] = {"version": version, "source": source.split(" ")[0] or package, "size": len(data),
+                                  "sha256": sha256(data)}
+        self.known[name] = place
+        return place
+
+    def unpack(self, deb, name):
+        """Unpacked once and kept: a kernel's package takes some seconds."""
+        place = os.path.join(self.cache, "unpacked", name)
+        if not os.path.isdir(place):
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            new = tempfile.mkdtemp(prefix=name + ".", dir=os.path.dirname(place))
+            try:
+                subprocess.run(["dpkg-deb", "-x", deb, new], check=True)
+                os.rename(new, place)
+            except OSError:
+                if not os.path.isdir(place):  # another builder was faster
+                    raise
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+        return place
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def xen_package():
+    """The newest hypervisor that apt offers."""
+    names = re.findall(r"^(xen-hypervisor-([\d.]+)-amd64) ", output("apt-cache", "search", "--names-only",
+                                                                    "^xen-hypervisor-[0-9.]+-amd64$"), re.M)
+    if not names:
+        raise SystemExit("image: apt offers no xen-hypervisor-*-amd64")
+    return max(names, key=lambda n: [int(x) for x in n[1].split(".")])[0]

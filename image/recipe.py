@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads a recipe, one thing a line, and gathers what it names into an archive.
+
+    include FILE                          another recipe, beside this one
+    deb PACKAGE PATTERN DEST              a program out of a Debian package, with the libraries that it needs
+    own PROGRAM DEST                      a program of this repository, below the build tree
+    file SOURCE DEST [MODE]               a file beside the recipe, as it is
+    dir DEST [MODE]                       an empty folder
+    link DEST TARGET
+    module NAME                           a kernel module and those that it needs, in loading order
+    libraries PACKAGE…                    where the libraries of dynamic programs are looked for
+
+PACKAGE may be @kernel or @xen, those of the base; PATTERN and PACKAGE may hold @version, the hypervisor's.
+"""
+import glob
+import os
+import shlex
+import stat
+import subprocess
+import tempfile
+
+import elf
+
+MODULES = "/lib/modules"
+LIST = "/etc/skerry/modules"
+LIBRARY_PLACES = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "usr/lib64", "lib", "usr/lib")
+
+
+class Recipe:
+    def __init__(self, packages, base, tree, archive):
+        self.packages, self.base, self.tree, self.archive = packages, base, tree, archive
+        self.libraries = []  # packages
+        self.modules = []  # names in loading order
+        self.places = {}  # module name: path
+        self.wanting = []  # dynamic programs and libraries: (dest, data)
+
+    def read(self, path):
+        with open(path, encoding="utf-8") as f:
+            for number, line in enumerate(f, 1):
+                words = shlex.split(line, comments=True)
+                if not words:
+                    continue
+                try:
+                    getattr(self, "do_" + words[0])(os.path.dirname(path), *words[1:])
+                except (AttributeError, TypeError) as e:
+                    raise SystemExit("%s:%d: %s" % (path, number, e))
+
+    def package(self, name):
+        name = self.base.get(name, name).replace("@version", self.base["version"])
+        return self.packages.folder(name)
+
+    def put(self, dest, data, mode=0o755):
+        self.archive.add(dest, stat.S_IFREG | mode, data)
+        if data[:4] == b"\x7fELF":
+            self.wanting.append((dest, data))
+
+    def do_include(self, here, name):
+        self.read(os.path.join(here, name))
+
+    def do_deb(self, here, package, pattern, dest):
+        folder = self.package(package)
+        found = glob.glob(os.path.join(folder, pattern.replace("@version", self.base["version"]).lstrip("/")))
+        if len(found) != 1:
+            raise SystemExit("image: %s has %d files %s" % (package, len(found), pattern))
+        with open(found[0], "rb") as f:
+            self.put(dest, f.read())
+
+    def do_own(self, here, program, dest):
+        path = os.path.join(self.tree, program)
+        if not os.path.isfile(path):
+            raise SystemExit("image: %s is not built" % path)
+        with open(path, "rb") as f:
+            self.put(dest, stripped(path, f.read()))
+
+    def do_file(self, here, source, dest, mode="644"):
+        with open(os.path.join(here, source), "rb") as f:
+            self.put(dest, f.read(), int(mode, 8))
+
+    def do_dir(self, here, dest, mode="755"):
+        self.archive.add(dest, stat.S_IFDIR | int(mode, 8))
+
+    def do_link(self, here, dest, target):
+        self.archive.add(dest, stat.S_IFLNK | 0o777, target.encode())
+
+    def do_libraries(self, here, *packages):
+        self.libraries += packages
+
+    def do_module(self, here, *names):
+        if not self.places:
+            top = os.path.join(self.package("@kernel"), "lib", "modules")
+            if not os.path.isdir(top):
+                top = os.path.join(self.package("@kernel"), "usr", "lib", "modules")
+            for folder, _, files in os.walk(top):
+                for name in files:
+                    if ".ko" in name:
+                        self.places[name.split(".ko")[0].replace("-", "_")] = os.path.join(folder, name)
+        for name in names:
+            self.add_module(name.replace("-", "_"))
+
+    def add_module(self, name):
+        if name in self.modules:
+            return
+        if name not in self.places:
+            # Built into this kernel, or spelled wrong: its list of built-in modules decides.
+            if name in self.built_in():
+                return
+            raise SystemExit("image: the kernel has no module %s" % name)
+        data = elf.module_bytes(self.places[name])
+        for other in elf.module_needs(data):
+            self.add_module(other.replace("-", "_"))
+        self.modules.append(name)
+        self.archive.add("%s/%s.ko" % (MODULES, name), stat.S_IFREG | 0o644, data)
+
+    def built_in(self):
+        found = set()
+        for path in glob.glob(os.path.join(self.package("@kernel"), "**", "modules.builtin"), recursive=True):
+            with open(path, encoding="utf-8") as f:
+                found |= {os.path.basename(n.strip()).split(".ko")[0].replace("-", "_") for n in f}
+        return found
+
+    def finish(self):
+        if self.modules:
+            text = "".join("%s/%s.ko\n" % (MODULES, n) for n in self.modules)
+            self.archive.add(LIST, stat.S_IFREG | 0o644, text.encode())
+        have = set()
+        while self.wanting:
+            _, data = self.wanting.pop()
+            names, interpreter = elf.needed(data)
+            for name in names + ([interpreter] if interpreter else []):
+                if name not in have:
+                    have.add(name)
+                    self.add_library(name)
+
+    def add_library(self, name):
+        """A library by its soname, or the loader by its path; both stand where the loader looks first."""
+        base = os.path.basename(name)
+        for package in self.libraries:
+            folder = self.package(package)
+            for place in LIBRARY_PLACES:
+                path = os.path.join(folder, place, base)
+                if os.path.lexists(path):
+                    with open(os.path.realpath(path), "rb") as f:
+                        self.put(name if name.startswith("/") else "/lib/x86_64-linux-gnu/" + base, f.read())
+                    return
+        raise SystemExit("image: no package that the recipe names has the library %s" % name)
+
+
+def stripped(path, data):
+    """Without what a debugger needs, which is most of it."""
+    with tempfile.TemporaryDirectory() as tmp:
+        out = os.path.join(tmp, "program")
+        r = subprocess.run(["strip", "--strip-all", "-o", out, path], stderr=subprocess.PIPE, check=False)
+        if r.returncode:
+            raise SystemExit("image: strip: " + r.stderr.decode("utf-8", "replace").strip())
+        with open(out, "rb") as f:
+            return f.read() or data

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Boots an image of image/build on Xen in QEMU, without hardware help, and gives back what the test inside said."""
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SOURCE = os.environ.get("SKERRY_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TREE = os.environ.get("SKERRY_BUILD") or os.path.join(SOURCE, "build", "release")
+# With this processor Xen has SVM and nested paging, so that PV and PVH qubes run; "max" crashes dom0's kernel.
+CPU = "qemu64,+svm,+npt,+ssse3,+sse4.1,+sse4.2"
+PORT = "/dev/vport0p1"
+
+
+def why_not():
+    """Why no machine can be started here; empty if one can."""
+    for program in ("qemu-system-x86_64", "dpkg-deb", "apt-get", "strip"):
+        if not shutil.which(program):
+            return program + " is missing"
+    if not os.path.exists(os.path.join(TREE, "tests", "xen", "xen-dom0-test")):
+        return "Xen's libraries (libxen-dev) were missing when this was built"
+    return ""
+
+
+def build(recipe, output, *more):
+    command = [sys.executable, os.path.join(SOURCE, "image", "build"), recipe, "--tree", TREE, "--output", output,
+               "--level", "1"] + ["--add=" + m for m in more]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return output
+
+
+class Machine:
+    def __init__(self, image, memory=1536, dom0_memory=700):
+        self.tmp = tempfile.mkdtemp(prefix="skerry-xen-")
+        xen = os.path.join(self.tmp, "xen")
+        with gzip.open(os.path.join(image, "xen.gz")) as f, open(xen, "wb") as out:
+            shutil.copyfileobj(f, out)
+        self.said, self.console = os.path.join(self.tmp, "said"), os.path.join(self.tmp, "console")
+        modules = "%s console=hvc0 quiet,%s" % (os.path.join(image, "vmlinuz"), os.path.join(image, "initramfs.gz"))
+        self.command = [
+            "nice", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", CPU, "-m", str(memory), "-display", "none",
+            "-no-reboot", "-net", "none", "-kernel", xen, "-initrd", modules,
+            "-append", "console=com1 com1=115200,8n1 noreboot dom0_mem=%dM dom0_max_vcpus=1" % dom0_memory,
+            "-serial", "file:" + self.console, "-monitor", "none",
+            "-device", "virtio-serial-pci", "-chardev", "file,id=said,path=" + self.said,
+            "-device", "virtserialport,chardev=said,name=skerry"]
+
+    def run(self, seconds):
+        """The lines that the test said, and whether the machine switched itself off in time."""
+        try:
+            proc = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+            try:
+                in_time = proc.wait(timeout=seconds) == 0
+            except subprocess.TimeoutExpired:
+                in_time = False
+                proc.kill()
+                proc.wait()
+            return self.read(self.said), self.read(self.console), in_time
+        finally:
+            shutil.rmtree(self.tmp, ignore_errors=True)
+
+    @staticmethod
+    def read(path):
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return [line.rstrip("\r\n") for line in f]

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* In a test's qube: one process for each channel of the test, over our library and the stock one. */
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/vchan/vchan.h"
+#include "tests/xen/talk.h"
+
+#define RING 65536U
+
+static const struct {
+	int port;
+	bool stock;
+	enum pipe_role role;
+} channels[] = {
+        {TALK_OURS_LISTENS, false, PIPE_LISTEN},   {TALK_STOCK_LISTENS, true, PIPE_LISTEN},
+        {TALK_OURS_CONNECTS, false, PIPE_CONNECT}, {TALK_STOCK_CONNECTS, true, PIPE_CONNECT},
+        {TALK_STOCK_BENCH, true, PIPE_LISTEN},     {TALK_OURS_BENCH, false, PIPE_LISTEN},
+        {TALK_SLICE, false, PIPE_LISTEN},          {TALK_KILLED, false, PIPE_LISTEN},
+};
+
+static int serve(size_t i)
+{
+	struct vchan_config config;
+	struct pipe_end end;
+	int r;
+
+	vchan_use_grant();
+	if (vchan_config_from_env(&config)) {
+		perror("own domain");
+		return 1;
+	}
+	if (pipe_open(&end, channels[i].stock, channels[i].role, config.own, 0, channels[i].port,
+	              RING))
+		return 1;
+	r = talk_serve(&end);
+	(void)fprintf(stderr, "node: channel %d %s\n", channels[i].port, r ? "cut off" : "ended");
+	pipe_close(&end);
+	return 0;
+}
+
+int main(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(channels); i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(serve(i));
+		if (pid < 0)
+			perror("fork");
+	}
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
