@@ -150,6 +150,17 @@ static int run_program(const struct attack_world *w UNUSED)
 	return errno;
 }
 
+/* A program that does not belong to the system: what a downloaded one would be. */
+static int run_foreign(const struct attack_world *w)
+{
+	char path[600];
+	char *const argv[] = {(char[]){"runs"}, NULL};
+
+	(void)snprintf(path, sizeof(path), "%s/runs", w->dir);
+	(void)execve(path, argv, (char *[]){NULL});
+	return errno;
+}
+
 static int make_process(const struct attack_world *w UNUSED)
 {
 	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -381,6 +392,7 @@ const struct attack attacks[] = {
         {"listen-tcp", listen_tcp},
         {"make-socket", make_socket},
         {"run-program", run_program},
+        {"run-foreign", run_foreign},
         {"make-process", make_process},
         {"attach", attach},
         {"read-memory", read_memory},

@@ -24,6 +24,7 @@
 #define LL_PATH_BENEATH   1
 
 /* File rights by bit. ABI 1: bits 0 … 12; ABI 2: 13; ABI 3: 14; ABI 5: 15. */
+#define LL_EXECUTE     (1ULL << 0)
 #define LL_WRITE_FILE  (1ULL << 1)
 #define LL_READ_FILE   (1ULL << 2)
 #define LL_READ_DIR    (1ULL << 3)
@@ -36,9 +37,10 @@
 #define LL_MAKE_SYM    (1ULL << 12)
 #define LL_REFER       (1ULL << 13)
 #define LL_TRUNCATE    (1ULL << 14)
-#define LL_FILE_ONLY   (LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE) /* legal for a non-folder */
+/* Legal for what is no folder. */
+#define LL_FILE_ONLY (LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE)
 
-#define LL_READ        (LL_READ_FILE | LL_READ_DIR)
+#define LL_READ      (LL_READ_FILE | LL_READ_DIR)
 #define LL_WRITE                                                                                   \
 	(LL_WRITE_FILE | LL_REMOVE_DIR | LL_REMOVE_FILE | LL_MAKE_DIR | LL_MAKE_REG |              \
 	 LL_MAKE_SOCK | LL_REFER | LL_TRUNCATE)
@@ -80,6 +82,8 @@ static int add_path(int ruleset, const struct confine_path *p, uint64_t handled)
 	attr.allowed = p->create ? LL_CREATE : LL_READ | (p->write ? LL_WRITE : 0);
 	if (p->write && p->links)
 		attr.allowed |= LL_MAKE_FIFO | LL_MAKE_SYM;
+	if (p->run)
+		attr.allowed |= LL_EXECUTE;
 	attr.allowed &= handled;
 	if (!S_ISDIR(st.st_mode))
 		attr.allowed &= LL_FILE_ONLY;

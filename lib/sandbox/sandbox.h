@@ -44,6 +44,7 @@ struct confine_path {
 	bool create; /* instead: list directories, make files, directories and symbolic links and write
 	                them; nothing is read or removed. Namespaces alone refuse less: as write */
 	bool links; /* with write: also symbolic links and FIFOs */
+	bool run; /* programs there may be run; the namespaces know no such right, they leave it out */
 };
 
 struct confine_rights {

@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "lib/base/log.h"
+#include "lib/base/paths.h"
 #include "lib/sandbox/common_calls.h"
 #include "lib/sandbox/sandbox.h"
 
@@ -14,7 +16,8 @@
  * What the helpers of the policy service keep. The recorder: its channel, and the folder of the log,
  * for rotation renames and makes files there. The facts helper: its channel, connections to Unix
  * sockets, and with --system-info that one file. The prompter starts qrexec-client, which inherits
- * what is taken away, so it gives up only privileges.
+ * what is taken away: programs of the system may be run, channels be made, and no other file is read
+ * or written; a list of system calls would have to be that of every program, so it has none.
  */
 
 #define WRITE_FLAGS  (O_ACCMODE | O_CREAT | O_TRUNC)
@@ -118,12 +121,36 @@ int facts_confine(const char *file)
 	return confine(&rights);
 }
 
-int prompter_confine(void)
+/* Where qrexec-client makes its end of a channel; "" if it has none on this ground. */
+static const char *channel_folder(char folder[PATH_MAX])
 {
+	const char *given = getenv("VCHAN_SOCKET_DIR");
+
+	if (given && *given)
+		return given;
+	return path_make(folder, PATH_MAX, "/var/run/vchan", NULL) ? "" : folder;
+}
+
+int prompter_confine(const char *client)
+{
+	char folder[PATH_MAX];
+	struct confine_path paths[] = {
+	        {.path = "/usr", .run = true},
+	        {.path = "/bin", .run = true},
+	        {.path = "/lib", .run = true},
+	        {.path = "/lib64", .run = true},
+	        {.path = "/dev/null", .write = true},
+	        {.path = "/dev/xen", .write = true},
+	        {.path = channel_folder(folder), .write = true},
+	        {.path = client ? client : "", .run = true},
+	};
 	const struct confine_rights rights = {
 	        .name = "skerry-policy-prompter",
+	        .paths = paths,
+	        .n_paths = ARRAY_LEN(paths),
 	        .files_max = PROMPT_FILES,
 	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_LIMITS,
+	        .wanted = CONFINE_LANDLOCK,
 	};
 
 	return confine(&rights);

@@ -4,8 +4,8 @@
  *
  * Takes typed frames from the policy service, writes the JSON of policy.Ask and policy.Notify, and
  * brings back what the prompt service answered, unread. In dom0 it connects to the prompt service's
- * socket; for another GUI domain it runs qrexec-client, which is why this process is not confined from
- * exec and does not decide anything. Started by skerry-policy with the channel on descriptor 3.
+ * socket; for another GUI domain it runs qrexec-client, which is why this process may run the system's
+ * programs (helper_rights.c) and does not decide anything. Started by skerry-policy with the channel on descriptor 3.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -409,6 +409,8 @@ static void on_close(void *arg)
 
 int main(int argc, char **argv)
 {
+	char client[PATH_MAX];
+
 	log_init("skerry-policy");
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		return dprintf(STDOUT_FILENO, "%s\n", SKERRY_VERSION) < 0;
@@ -424,7 +426,8 @@ int main(int argc, char **argv)
 		LOG_ERRNO("cannot start");
 		return 1;
 	}
-	if (prompter_confine())
+	/* Where it is now is where it may be run; one that is installed later lies in /usr. */
+	if (prompter_confine(client_path(client, sizeof(client)) == 0 ? client : NULL))
 		return 1;
 	channel.on_frame = on_frame;
 	channel.on_close = on_close;

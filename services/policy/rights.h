@@ -24,11 +24,12 @@ int rights_drop(const struct policy_place *place, const struct policy_inputs *in
  * recorder_confine(), facts_confine(), prompter_confine() - the same for the helpers
  * @path:  the decision log, absolute; NULL: none
  * @file:  of --system-info, absolute; NULL: none
+ * @client:  the qrexec-client to run, absolute; NULL: none was found
  * Errors: 0, or -1 after a log line; the caller must exit.
  * Test:   tests/confine/policy.py
  */
 int recorder_confine(const char *path) MUST_CHECK;
 int facts_confine(const char *file) MUST_CHECK;
-int prompter_confine(void) MUST_CHECK;
+int prompter_confine(const char *client) MUST_CHECK;
 
 #endif

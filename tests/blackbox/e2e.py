@@ -46,6 +46,20 @@ def _(t, sut):
     equal((result.returncode, result.stdout), (0, b"ok from vma\n"), "@default with target=")
 
 
+# If this failed, the confined prompter could not reach a GUI domain that is a qube.
+@both("a prompt in the caller's GUI domain, which is a qube")
+def _(t, sut):
+    sut.service("vmb", "test.Asked", "#!/bin/sh\necho asked\n")
+    answer = sut.service("vmb", "policy.Ask", "#!/bin/sh\ncat >/dev/null\nprintf allow:vmb\n")
+    sut.qubes["vma"].guivm = "vmb"
+    sut.describe()
+    sut.write("etc/qubes/policy.d/30-user.policy", "test.Asked * vma vmb ask\n" + POLICY)
+    wait_for(lambda: sut.call("vma", "vmb", "test.Asked").stdout == b"asked\n", "a call that was asked for")
+    with open(answer, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\ncat >/dev/null\nprintf deny\n")
+    equal(sut.call("vma", "vmb", "test.Asked").returncode, REFUSED)
+
+
 # If this failed, a service's exit status or its complaint would be lost on the way.
 @both("exit status and standard error arrive")
 def _(t, sut):

@@ -38,24 +38,24 @@ class NotStarted(Exception):
 
 
 class Qube:
-    def __init__(self, name, xid, uuid=None, tags=(), kind="AppVM"):
-        self.name, self.xid, self.tags, self.kind = name, xid, list(tags), kind
+    def __init__(self, name, xid, uuid=None, tags=(), kind="AppVM", guivm="dom0"):
+        self.name, self.xid, self.tags, self.kind, self.guivm = name, xid, list(tags), kind, guivm
         self.uuid = uuid or f"00000000-0000-4000-8000-{xid:012x}"
         self.agent = self.daemon = None
 
 
 def facts(qubes, more=0):
     """The system description: dom0, these qubes, and so many more that do not run."""
-    def domain(name, kind, uuid, tags, running, template=False):
+    def domain(name, kind, uuid, tags, running, template=False, guivm="dom0"):
         return {"tags": tags, "type": kind, "template_for_dispvms": template,
                 "default_dispvm": "default-dvm" if more else None, "icon": "appvm-green",
-                "label": "0x73d216", "guivm": None if kind == "AdminVM" else "dom0",
+                "label": "0x73d216", "guivm": None if kind == "AdminVM" else guivm,
                 "power_state": "Running" if running else "Halted", "uuid": uuid,
                 "internal": None, "relayvm": None, "transport_rpc": None}
 
     domains = {"dom0": domain("dom0", "AdminVM", ZERO_UUID, [], True)}
     for qube in qubes:
-        domains[qube.name] = domain(qube.name, qube.kind, qube.uuid, qube.tags, True)
+        domains[qube.name] = domain(qube.name, qube.kind, qube.uuid, qube.tags, True, guivm=qube.guivm)
     for i in range(more):
         name = "default-dvm" if i == 0 else f"other-{i}"
         domains[name] = domain(name, "AppVM", f"00000000-0000-4000-9000-{i:012x}",

@@ -74,6 +74,7 @@ static const struct row {
         {"remove-file", CONFINE_LANDLOCK, EACCES, false},
         {"make-folder", CONFINE_LANDLOCK, EACCES, false},
         {"run-program", CONFINE_LANDLOCK, EACCES, false},
+        {"run-foreign", CONFINE_LANDLOCK, EACCES, false},
         {"connect-tcp", CONFINE_LANDLOCK, EACCES, false, 4},
         {"listen-tcp", CONFINE_LANDLOCK, EACCES, false, 4},
         {"connect-abstract", CONFINE_LANDLOCK, EPERM, false, 6},
@@ -255,6 +256,27 @@ static void check_created_path(uint32_t mechanism, const char *name, int want)
 		printf("# got %d, expected %d\n", r, want);
 }
 
+/* Programs run where the table says so, and read what they need there; others do not. */
+static void check_listed_programs(void)
+{
+	const struct confine_path paths[] = {{.path = "/usr", .run = true},
+	                                     {.path = "/bin", .run = true},
+	                                     {.path = "/lib", .run = true},
+	                                     {.path = "/lib64", .run = true}};
+	struct confine_rights rights = rights_of(CONFINE_LANDLOCK | CONFINE_NO_NEW_PRIVS);
+	int r;
+
+	rights.paths = paths;
+	rights.n_paths = ARRAY_LEN(paths);
+	r = run(attack_find("run-program"), &rights);
+	report(r == 0, "run-program in folders listed for running by landlock");
+	if (r != 0)
+		printf("# got %d\n", r);
+	r = run(attack_find("run-foreign"), &rights);
+	report(r == EACCES, "run-foreign outside folders listed for running by landlock");
+	check_listed_path(true, CONFINE_LANDLOCK, "run-foreign", EACCES);
+}
+
 static int harmless(const struct attack_world *w UNUSED)
 {
 	void *p = malloc(1 << 20);
@@ -307,6 +329,20 @@ static int listen_tcp(void)
 	return 0;
 }
 
+/* A script is enough: its interpreter is the system's. */
+static int make_program(void)
+{
+	static const char text[] = "#!/bin/sh\nexit 0\n";
+	char path[600];
+	int fd, r;
+
+	(void)snprintf(path, sizeof(path), "%s/runs", world.dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	r = fd < 0 ? -1 : fd_write_all(fd, text, sizeof(text) - 1);
+	(void)fd_close(fd);
+	return r;
+}
+
 static int make_world(void)
 {
 	char path[600];
@@ -316,6 +352,8 @@ static int make_world(void)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/secret", world.dir);
 	(void)fd_close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	if (make_program())
+		return -1;
 	(void)snprintf(path, sizeof(path), "%s/socket", world.dir);
 	if (fd_listen_unix(path, SOCK_STREAM, 0600, 100) < 0 || listen_abstract() || listen_tcp())
 		return -1;
@@ -372,6 +410,7 @@ int main(void)
 	check_listed_path(false, CONFINE_LANDLOCK, "open-passwd", EACCES);
 	check_listed_path(true, CONFINE_LANDLOCK, "create-file", 0);
 	check_listed_path(true, CONFINE_LANDLOCK, "remove-file", 0);
+	check_listed_programs();
 	check_listed_path(false, CONFINE_NAMESPACES, "open-secret", 0);
 	check_listed_path(false, CONFINE_NAMESPACES, "create-file", EROFS);
 	check_listed_path(false, CONFINE_NAMESPACES, "open-passwd", ENOENT);

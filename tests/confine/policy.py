@@ -20,10 +20,14 @@ connect-path connect-abstract connect-tcp listen-tcp make-socket run-program mak
 read-memory signal-other map-executable make-executable change-user name-host mount new-user-space
 load-bpf use-keyring attach-segment be-readable leave-core gain-privileges""".split()
 
-# The facts helper connects to the admin service; the prompter starts qrexec-client.
+# The facts helper connects to the admin service; the prompter starts qrexec-client, which has its rights: it
+# makes sockets and processes, but runs the system's programs only, and has no file but theirs.
 HELPERS = (("skerry-policy-facts", [a for a in ATTACKS if a not in ("make-socket", "connect-path")]),
            ("skerry-policy-recorder", ATTACKS),
-           ("skerry-policy-prompter", ["gain-privileges", "be-readable", "leave-core", "mount", "name-host"]))
+           ("skerry-policy-prompter", [
+               "open-secret", "open-to-write", "create-file", "list-folder", "open-passwd", "remove-file", "make-folder",
+               "connect-abstract", "connect-tcp", "listen-tcp", "run-foreign", "attach", "read-memory", "signal-other",
+               "gain-privileges", "be-readable", "leave-core", "mount", "name-host"]))
 
 
 class World:
