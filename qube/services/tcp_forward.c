@@ -122,6 +122,16 @@ static void on_signal(void *arg, int signo, pid_t sender)
 	loop_stop(forward->loop, 0);
 }
 
+/* The user's own socket: what is reached by it is what the policy gives this qube. */
+static int listen_unix(const char *path)
+{
+	int fd = fd_listen_unix(path, SOCK_STREAM | SOCK_NONBLOCK, 0600, 128);
+
+	if (fd < 0)
+		(void)fprintf(stderr, "%s: %s\n", path, strerror(errno));
+	return fd;
+}
+
 static int listen_local(long port)
 {
 	struct sockaddr_in address = {
@@ -215,6 +225,8 @@ static int parse(char *text, const char *service, struct forward *out, long *ret
 	out->target = *target ? target : "@default";
 	out->service = service;
 	*ret_port = port;
+	if (*text == '/' && !remote)
+		return 0;
 	if (*text && number_parse(text, 1, 65535, ret_port))
 		return -1;
 	return *ret_port == 0 ? -1 : 0;
@@ -247,10 +259,14 @@ int main(int argc, char **argv)
 	}
 	if (optind + 1 != argc || parse(argv[optind], service, &forward, &port))
 		return usage(stderr, 2);
-	listener = listen_local(port);
+	listener = port ? listen_local(port) : listen_unix(argv[optind]);
 	if (listener < 0)
 		return 1;
-	(void)printf("127.0.0.1:%ld leads to %s, %s\n", port, forward.target, forward.service);
+	if (port)
+		(void)printf("127.0.0.1:%ld", port);
+	else
+		(void)printf("%s", argv[optind]);
+	(void)printf(" leads to %s, %s\n", forward.target, forward.service);
 	(void)fflush(stdout);
 	if (!foreground && go_to_background()) {
 		LOG_ERRNO("start");
