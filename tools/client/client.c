@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,28 +18,30 @@
 struct flight {
 	struct admin_request *request;
 	int fd;
-	struct sink sink; /* what came so far */
 };
 
-/* The socket's path; of the two places the one where it is. */
-static int socket_path(char path[PATH_MAX], const char *name)
+/* The path of a socket: of the two places the one where the service's is. */
+static const char *socket_path(const char *name)
 {
-	if (path_make(path, PATH_MAX, "/run", name))
-		return -1;
-	if (access(path, F_OK) == 0)
-		return 0;
-	if (path_make(path, PATH_MAX, "/var/run", name))
-		return -1;
-	return access(path, F_OK) == 0 ? 0 : path_make(path, PATH_MAX, "/run", name);
+	static char paths[2][PATH_MAX];
+	char *path = paths[strcmp(name, ADMIN_SOCKET) != 0];
+	char service[PATH_MAX];
+
+	if (*path)
+		return path;
+	if (path_make(service, sizeof(service), "/var/run", ADMIN_SOCKET) == 0 &&
+	    access(service, F_OK) == 0)
+		return path_make(path, PATH_MAX, "/var/run", name) == 0 ? path : NULL;
+	return path_make(path, PATH_MAX, "/run", name) == 0 ? path : NULL;
 }
 
 bool admin_in_dom0(void)
 {
 	static int known = -1;
-	char path[PATH_MAX];
 
 	if (known < 0)
-		known = (socket_path(path, ADMIN_SOCKET) == 0 && access(path, F_OK) == 0) ||
+		known = (socket_path(ADMIN_SOCKET) &&
+		         access(socket_path(ADMIN_SOCKET), F_OK) == 0) ||
 		        !through_qrexec_possible();
 	return known;
 }
@@ -89,10 +90,10 @@ static int request_write(int fd, const struct admin_request *request)
 /* Connects and sends; false: the request has its reply, an error. */
 static bool flight_start(struct flight *flight, struct admin_request *request, const char *socket)
 {
-	char path[PATH_MAX];
+	const char *path = socket_path(socket);
 
 	*flight = (struct flight){.request = request, .fd = -1};
-	if (socket_path(path, socket)) {
+	if (!path) {
 		request->reply = no_access("name", socket);
 		return false;
 	}
@@ -109,32 +110,33 @@ static bool flight_start(struct flight *flight, struct admin_request *request, c
 	return true;
 }
 
-/* Reads what is there; true: the request has its reply. */
-static bool flight_read(struct flight *flight)
+/* Reads the reply, waiting; @room is where replies come in, one after the other. */
+static void flight_read(struct flight *flight, struct sink *room)
 {
-	enum sink_state state = sink_read(&flight->sink, flight->fd);
+	enum sink_state state;
 
-	if (state == SINK_MORE && flight->sink.len <= ADMIN_REPLY_MAX)
-		return false;
+	room->len = 0;
+	do
+		state = sink_receive(room, flight->fd);
+	while (state == SINK_MORE && room->len <= ADMIN_REPLY_MAX);
 	if (state == SINK_MORE)
 		flight->request->reply = admin_reply_error("QubesDaemonCommunicationError",
 		                                           "reply is longer than 64 MiB");
 	else if (state == SINK_FAILED && errno != ECONNRESET)
-		flight->request->reply = no_access("read from", ADMIN_SOCKET);
+		flight->request->reply = no_access("read from", "qubesd.sock");
 	else
-		flight->request->reply = admin_reply_decode(flight->sink.data, flight->sink.len);
+		flight->request->reply =
+		        admin_reply_decode(arena_copy(room->data, room->len), room->len);
 	flight->fd = fd_close(flight->fd);
-	return true;
 }
 
 static void call_local(struct admin_request *request, const char *socket)
 {
 	struct flight flight;
+	struct sink room = {0};
 
-	if (!flight_start(&flight, request, socket))
-		return;
-	while (!flight_read(&flight))
-		;
+	if (flight_start(&flight, request, socket))
+		flight_read(&flight, &room);
 }
 
 static struct admin_reply call_one(struct admin_request *request)
@@ -177,22 +179,11 @@ struct admin_reply admin_call_internal(const char *method, const char *argument,
 	return request.reply;
 }
 
-/* Ends those that have something to read; returns how many are left of @n. */
-static size_t flights_read(struct flight *flights, struct pollfd *polled, size_t n)
-{
-	size_t left = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (!(polled[i].revents && flight_read(&flights[i])))
-			flights[left++] = flights[i];
-	return left;
-}
-
 void admin_call_all(struct admin_request *requests, size_t n)
 {
-	struct flight flights[ADMIN_BATCH_OPEN];
-	struct pollfd polled[ADMIN_BATCH_OPEN];
-	size_t open = 0, next = 0;
+	struct flight flights[ADMIN_BATCH_OPEN]; /* a ring: the oldest is waited for */
+	size_t next = 0, oldest = 0, open = 0;
+	struct sink room = {0};
 
 	if (!admin_in_dom0()) {
 		for (; next < n; next++)
@@ -201,13 +192,14 @@ void admin_call_all(struct admin_request *requests, size_t n)
 	}
 	while (next < n || open) {
 		while (next < n && open < ADMIN_BATCH_OPEN)
-			if (flight_start(&flights[open], &requests[next++], ADMIN_SOCKET))
+			if (flight_start(&flights[(oldest + open) % ADMIN_BATCH_OPEN],
+			                 &requests[next++], ADMIN_SOCKET))
 				open++;
-		for (size_t i = 0; i < open; i++)
-			polled[i] = (struct pollfd){.fd = flights[i].fd, .events = POLLIN};
-		if (open && poll(polled, open, -1) < 0)
-			continue; /* EINTR */
-		open = flights_read(flights, polled, open);
+		if (!open)
+			break;
+		flight_read(&flights[oldest], &room);
+		oldest = (oldest + 1) % ADMIN_BATCH_OPEN;
+		open--;
 	}
 }
 

@@ -16,7 +16,7 @@
 #define ADMIN_SOCKET          "qubesd.sock"
 #define ADMIN_SOCKET_INTERNAL "qubesd.internal.sock"
 #define ADMIN_REPLY_MAX       (64U << 20) /* bytes; chosen: a listing of 10,000 qubes has 1 MiB */
-#define ADMIN_BATCH_OPEN      48 /* connections at once; chosen: well below a server's limits */
+#define ADMIN_BATCH_OPEN      128         /* connections at once; chosen */
 
 struct admin_request {
 	const char *method;   /* "admin.vm.List" */

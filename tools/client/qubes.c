@@ -129,21 +129,8 @@ const struct property *properties_find(const struct properties *properties, cons
 
 void qube_properties_take(struct qube *qube, const struct admin_reply *reply)
 {
-	struct properties *all = arena_alloc(sizeof(*all));
-
-	*all = properties_decode(reply->content);
-	qube->properties = all;
-}
-
-const struct properties *qube_properties(struct qube *qube)
-{
-	if (!qube->properties) {
-		struct admin_reply reply =
-		        admin_call("admin.vm.property.GetAll", NULL, qube->name, NULL);
-
-		qube_properties_take(qube, &reply);
-	}
-	return qube->properties;
+	qube->properties = reply->content;
+	qube->refused = reply->error != NULL;
 }
 
 void qube_properties_load(struct qube **qubes, size_t n)
@@ -158,11 +145,45 @@ void qube_properties_load(struct qube **qubes, size_t n)
 		qube_properties_take(qubes[i], &requests[i].reply);
 }
 
+/* The line of a property behind its name; NULL: there is none. A listing looks at few of many lines, so
+   they stay as they came. */
+static const char *property_line(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	while (text && *text) {
+		if (strncmp(text, name, len) == 0 && text[len] == ' ')
+			return arena_copy(text + len + 1, strcspn(text + len + 1, "\n"));
+		text = strchr(text, '\n');
+		if (text)
+			text++;
+	}
+	return NULL;
+}
+
 const char *qube_property(struct qube *qube, const char *name)
 {
-	const struct property *property = properties_find(qube_properties(qube), name);
+	struct admin_reply reply;
+	struct property property;
+	const char *line;
+	char *value;
 
-	return property && *property->value ? property->value : NULL;
+	if (!qube->properties) {
+		reply = admin_call("admin.vm.property.GetAll", NULL, qube->name, NULL);
+		qube_properties_take(qube, &reply);
+	}
+	if (qube->refused) {
+		reply = admin_call("admin.vm.property.Get", name, qube->name, NULL);
+		return !reply.error && property_decode(reply.content, &property) && *property.value
+		               ? property.value
+		               : NULL;
+	}
+	line = property_line(qube->properties, name);
+	if (!line || !property_decode(line, &property) || !*property.value)
+		return NULL;
+	value = arena_dup(property.value);
+	unescape(value);
+	return value;
 }
 
 void qube_take_current(struct qube *qube, const struct admin_reply *reply)

@@ -18,8 +18,9 @@ struct properties {
 
 struct qube {
 	const char *name, *class, *state, *uuid;
-	const struct properties *properties; /* of qube_properties(); NULL before */
-	const char *power;                   /* of qube_current(); NULL before */
+	const char *properties; /* the lines of GetAll; NULL: not asked for yet */
+	bool refused;           /* GetAll was: properties are asked for one by one */
+	const char *power;      /* of qube_current(); NULL before */
 	long long memory_kib;
 };
 
@@ -44,16 +45,13 @@ struct properties properties_decode(const char *text);
 /** properties_find() - one by its name; NULL: the qube has no such property */
 const struct property *properties_find(const struct properties *properties, const char *name);
 
-/** qube_properties() - of one qube, asked for once; none where the server refuses */
-const struct properties *qube_properties(struct qube *qube);
-
 /** qube_properties_load() - of many qubes, on the way together */
 void qube_properties_load(struct qube **qubes, size_t n);
 
 /** qube_properties_take() - those of a reply of GetAll; the reply must stay */
 void qube_properties_take(struct qube *qube, const struct admin_reply *reply);
 
-/** qube_property() - its value; NULL: none, or empty */
+/** qube_property() - its value, by GetAll, which is asked for once; NULL: none, or empty */
 const char *qube_property(struct qube *qube, const char *name);
 
 /** qube_take_current() - what a reply of admin.vm.CurrentState says */

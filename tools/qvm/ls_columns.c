@@ -16,11 +16,8 @@ static const char *dash(const char *text)
 
 static const char *cell_property(struct ls *ls, struct qube *qube, const struct ls_column *column)
 {
-	const struct property *property;
-
 	(void)ls;
-	property = properties_find(qube_properties(qube), column->property);
-	return dash(property ? property->value : NULL);
+	return dash(qube_property(qube, column->property));
 }
 
 static const char *cell_name(struct ls *ls, struct qube *qube, const struct ls_column *column)

@@ -28,8 +28,11 @@ static bool json;
 static size_t character_length(const unsigned char *p)
 {
 	uint32_t code;
-	size_t len = utf8_decode(p, strnlen((const char *)p, 4), &code);
+	size_t len;
 
+	if (p[0] >= 0x20 && p[0] < 0x7f)
+		return 1; /* most of what is printed */
+	len = utf8_decode(p, strnlen((const char *)p, 4), &code);
 	return len && (untrusted_char_shown(code) || code == CODE_CORNER || code == CODE_LINE) ? len
 	                                                                                       : 0;
 }
