@@ -37,7 +37,8 @@ struct processes {
 /* A file of a process; NULL: it cannot be read (it ended, it is somebody else's). */
 static const char *proc_read(int pid, const char *name, size_t *ret_len)
 {
-	OWNED_FD int fd = open(arena_printf("/proc/%d/%s", pid, name), O_RDONLY | O_CLOEXEC);
+	const char *path = arena_printf("/proc/%d/%s", pid, name);
+	OWNED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const char *copy;
 	char *data;
 

@@ -74,5 +74,42 @@ def _(t):
     equal(complete(t, "skerry", "policy", "test", path[:-4]), [path])
 
 
+@case("completion: qvm-* offers qubes, properties, sub-commands and options", needs_bash())
+def _(t):
+    bin_dir = t.path("bin")
+    os.makedirs(bin_dir)
+    for name in ("qvm-ls", "qvm-prefs", "qvm-tags", "qvm-pool", "qvm-start"):
+        os.symlink(program("qvm"), os.path.join(bin_dir, name))
+    t.env["PATH"] = bin_dir + ":" + t.env["PATH"]
+    replies = {
+        "admin.vm.List+": "0\0vault class=AppVM state=Halted uuid=u\nwork class=AppVM state=Halted uuid=u\n",
+        "admin.vm.property.List+": "0\0memory\nnetvm\n",
+        "admin.vm.property.GetAll+": "0\0memory default=True type=int 400\nnetvm default=True type=vm \n",
+    }
+    t.respond(os.path.join(t.root, "run/qubesd.sock"),
+              lambda c: c.send(replies[c.recv_to_eof().decode().split(" ")[0]].encode()))
+
+    def offered(*words):
+        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _qvm; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        shell = t.start("/bin/bash", "-c", script, "bash", os.path.join(SOURCE, "tools/completion/qvm"), *words)
+        equal(shell.wait(), 0)
+        equal(shell.stderr, b"")
+        return shell.stdout.decode().split()
+    equal(offered("qvm-start", ""), ["vault", "work"])
+    equal(offered("qvm-start", "--skip-if-running", "w"), ["work"])
+    equal(offered("qvm-prefs", "work", ""), ["memory", "netvm"])
+    equal(offered("qvm-prefs", "work", "n"), ["netvm"])
+    check("add" in offered("qvm-tags", "work", ""), "sub-commands")
+    check("drivers" in offered("qvm-pool", ""), "sub-commands")
+    for option in offered("qvm-ls", "--r"):
+        helped = t.start(os.path.join(bin_dir, "qvm-ls"), "--help")
+        equal(helped.wait(), 0)
+        check(option.encode() in helped.stdout, option)
+    t.env["PATH"] = os.path.dirname(program("skerry")) + ":" + t.env["PATH"]
+    equal(complete(t, "skerry", "stop", "wo"), ["work"])
+    equal(complete(t, "skerry", "set", "work", "mem"), ["memory"])
+
+
 if __name__ == "__main__":
     main()

@@ -372,6 +372,7 @@ PROGRAMS = {
     "qrexec-client": "tools/qrexec-client",
     "qrexec-policy-exec": "tools/qrexec-policy-exec",
     "skerry": "tools/skerry",
+    "qvm": "tools/qvm/qvm",
 }
 SOURCE = os.environ.get("SKERRY_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))

@@ -35,7 +35,8 @@ bool through_qrexec_possible(void)
 {
 	char path[PATH_MAX];
 
-	return access("/usr/bin/qrexec-client-vm", X_OK) == 0 && client_find(path);
+	return path_make(path, sizeof(path), "/var/run/qubes", "qrexec-agent") == 0 &&
+	       access(path, F_OK) == 0 && client_find(path);
 }
 
 /* Starts the client with these three ends of pipes; -1 with errno. */

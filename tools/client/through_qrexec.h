@@ -7,7 +7,7 @@
 /* Requests from a qube: qrexec-client-vm TARGET METHOD+ARGUMENT, payload and reply on its standard
  * descriptors. Its process is the price of a request there; dom0 pays none. */
 
-/** through_qrexec_possible() - whether qrexec-client-vm is installed here */
+/** through_qrexec_possible() - whether this is a qube: its agent listens, and the client is installed */
 bool through_qrexec_possible(void);
 
 /** through_qrexec_call() - makes the request and writes its reply */

@@ -400,6 +400,10 @@ struct args *args_parse_known(const struct args_program *program, int argc, cons
 	struct parse parse = {.args = args, .table = program->table, .argv = argv, .argc = argc};
 	int at = 0, last_option = -1;
 
+	if (argc == 1 && strcmp(argv[0], "--describe-arguments") == 0) {
+		out_text(args_describe(program));
+		out_end(0);
+	}
 	args->program = program;
 	pattern_make(&parse);
 	for (int i = 0; i < argc; i++)

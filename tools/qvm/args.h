@@ -94,6 +94,10 @@ const char *args_usage(const struct args_program *program);
 /** args_help() - the whole of --help */
 const char *args_help(const struct args_program *program);
 
+/** args_describe() - the table as JSON, from which scripts/qvm_manuals.py makes the manual pages; a command
+ *  whose only word is --describe-arguments prints it */
+const char *args_describe(const struct args_program *program);
+
 /** args_error() - usage and "PROG: error: …", ends with status 2 */
 NORETURN void args_error(const struct args_program *program, const char *fmt, ...)
         PRINTF_LIKE(2, 3);

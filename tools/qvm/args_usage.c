@@ -236,3 +236,27 @@ const char *args_help(const struct args_program *program)
 	                    help_rows(program, false, column), help_rows(program, true, column),
 	                    paragraph(program->epilog));
 }
+
+const char *args_describe(const struct args_program *program)
+{
+	struct text_list rows = {0};
+
+	for (const struct arg *arg = program->table; arg->kind != ARG_END; arg++) {
+		struct text_list names = {0};
+
+		if (!arg->help)
+			continue;
+		for (int i = 0; i < ARG_NAMES_MAX && arg->names[i]; i++)
+			text_list_add(&names, json_text(arg->names[i]));
+		text_list_add(
+		        &rows,
+		        arena_printf(
+		                "{\"names\": [%s], \"arguments\": %s, \"group\": %d, \"help\": %s}",
+		                text_list_join(&names, ", "), json_text(arguments_text(arg)),
+		                arg->group, json_text(arg->help)));
+	}
+	return arena_printf("{\"name\": %s, \"description\": %s, \"epilog\": %s, \"rows\": [%s]}\n",
+	                    json_text(program->name), json_text(program->description),
+	                    program->epilog ? json_text(program->epilog) : "null",
+	                    text_list_join(&rows, ", "));
+}

@@ -118,9 +118,8 @@ static void rules_remove(struct rules *rules, size_t at)
 	rules->n--;
 }
 
-static void add(struct rules *rules, int argc, const char *const *argv)
+static void add(struct rules *rules, const struct args *args)
 {
-	const struct args *args = args_parse(&add_program, argc, argv);
 	const char *before = args_value(args, ADD_BEFORE);
 	struct rule rule = rule_parse(&add_program, &args->given[ADD_RULE]);
 
@@ -128,9 +127,8 @@ static void add(struct rules *rules, int argc, const char *const *argv)
 	             &rule);
 }
 
-static void del(struct rules *rules, int argc, const char *const *argv)
+static void del(struct rules *rules, const struct args *args)
 {
-	const struct args *args = args_parse(&del_program, argc, argv);
 	const char *number = args_value(args, DEL_RULE_NO);
 	struct rule rule;
 
@@ -214,9 +212,14 @@ int qvm_firewall_run(int argc, const char *const *argv)
 	const struct args *args = args_parse(&program, argc, argv);
 	const struct arg_given *words = &args->given[ACTION];
 	const char *action = words->n ? words->items[0] : "list", *name;
-	struct qubes qubes = qubes_or_fail(&program);
+	const struct args *more = NULL;
+	struct qubes qubes;
 	struct rules rules;
 
+	if (strcmp(action, "add") == 0 || strcmp(action, "del") == 0)
+		more = args_parse(*action == 'a' ? &add_program : &del_program, (int)words->n - 1,
+		                  words->items + 1);
+	qubes = qubes_or_fail(&program);
 	name = qube_named(args, &qubes, VMNAME)->name;
 	rules = rules_decode(
 	        call_or_fail(&program, "admin.vm.firewall.Get", NULL, name, NULL).content);
@@ -224,9 +227,9 @@ int qvm_firewall_run(int argc, const char *const *argv)
 		list(&rules, args_has(args, RAW));
 	} else {
 		if (strcmp(action, "add") == 0)
-			add(&rules, (int)words->n - 1, words->items + 1);
+			add(&rules, more);
 		else if (strcmp(action, "del") == 0)
-			del(&rules, (int)words->n - 1, words->items + 1);
+			del(&rules, more);
 		else
 			rules = rules_decode("action=accept\n");
 		(void)call_or_fail(&program, "admin.vm.firewall.Set", NULL, name,

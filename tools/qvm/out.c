@@ -24,30 +24,36 @@ static bool json;
 #define CODE_CORNER 0x2514
 #define CODE_LINE   0x2500
 
-/* The length of the character that stands there; 0: it is none, or none that may be shown. */
-static size_t character_length(const unsigned char *p)
+/* The length of the character that stands there; whether it may be shown. */
+static size_t character(const unsigned char *p, bool *ret_shown)
 {
 	uint32_t code;
 	size_t len;
 
-	if (p[0] >= 0x20 && p[0] < 0x7f)
-		return 1; /* most of what is printed */
+	*ret_shown = p[0] >= 0x20 && p[0] < 0x7f; /* most of what is printed */
+	if (p[0] < 0x80)
+		return 1;
 	len = utf8_decode(p, strnlen((const char *)p, 4), &code);
-	return len && (untrusted_char_shown(code) || code == CODE_CORNER || code == CODE_LINE) ? len
-	                                                                                       : 0;
+	*ret_shown =
+	        len && (untrusted_char_shown(code) || code == CODE_CORNER || code == CODE_LINE);
+	return len ? len : 1;
 }
 
 const char *out_safe(const char *text)
 {
-	char *copy = arena_dup(text);
-	unsigned char *p = (unsigned char *)copy;
+	char *copy = arena_alloc(strlen(text) + 1), *to = copy;
+	bool shown;
 
-	while (*p) {
-		size_t len = character_length(p);
+	while (*text) {
+		size_t len = character((const unsigned char *)text, &shown);
 
-		if (len == 0 && *p != '\n' && *p != '\t')
-			*p = '_';
-		p += len ? len : 1;
+		if (shown || *text == '\n' || *text == '\t') {
+			memcpy(to, text, len);
+			to += len;
+		} else {
+			*to++ = '_';
+		}
+		text += len;
 	}
 	return copy;
 }
