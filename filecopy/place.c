@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +15,17 @@
 
 #define FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)
 
+static int open_how(int folder, const char *path, const struct open_how *how)
+{
+	long fd;
+
+	do {
+		/* EAGAIN: something was renamed meanwhile, and the kernel cannot vouch for "..". */
+		fd = syscall(SYS_openat2, folder, path, how, sizeof(*how));
+	} while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	return (int)fd;
+}
+
 int beneath_open(int folder, const char *component, int flags, mode_t mode)
 {
 	/* NO_SYMLINKS is left to O_NOFOLLOW: with one component it is the same, but for the errno. */
@@ -21,13 +34,8 @@ int beneath_open(int folder, const char *component, int flags, mode_t mode)
 	        .mode = mode,
 	        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
-	long fd;
 
-	do {
-		/* EAGAIN: something was renamed meanwhile, and the kernel cannot vouch for "..". */
-		fd = syscall(SYS_openat2, folder, component, &how, sizeof(how));
-	} while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-	return (int)fd;
+	return open_how(folder, component, &how);
 }
 
 void place_init(struct place *place, int top)
@@ -37,16 +45,50 @@ void place_init(struct place *place, int top)
 		place->fd[i] = -1;
 }
 
-void place_fini(struct place *place)
-{
-	for (size_t i = 0; i < ARRAY_LEN(place->fd); i++)
-		place->fd[i] = fd_close(place->fd[i]);
-	place->held = place->depth = place->len = 0;
-}
-
 static int *slot(struct place *place, size_t level)
 {
 	return &place->fd[level % PLACE_LEVELS];
+}
+
+/*
+ * The current folder alone, by its whole path at once. That path was walked by component before, so
+ * this asks only whether it still leads there. False: it is walked again, and says what is wrong.
+ */
+static bool reopen(struct place *place)
+{
+	const struct open_how how = {
+	        .flags = FOLDER,
+	        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+	};
+	char path[PATH_MAX];
+	int fd;
+
+	if (place->len >= sizeof(path))
+		return false;
+	memcpy(path, place->path, place->len);
+	path[place->len] = '\0';
+	fd = open_how(place->top, path, &how);
+	if (fd < 0)
+		return false;
+	*slot(place, place->depth) = fd;
+	place->held = 1;
+	return true;
+}
+
+static void close_levels(struct place *place)
+{
+	for (size_t i = 0; i < ARRAY_LEN(place->fd); i++)
+		place->fd[i] = fd_close(place->fd[i]);
+	place->held = 0;
+}
+
+void place_refresh(struct place *place)
+{
+	if (place->depth == 0)
+		return;
+	close_levels(place);
+	if (!reopen(place))
+		place->depth = place->len = 0;
 }
 
 /* Up to a folder on the way here, whose path is the first len bytes of ours. */
@@ -59,8 +101,7 @@ static void ascend(struct place *place, size_t depth, size_t len)
 	}
 	place->depth = depth;
 	place->len = len;
-	/* Not open any more: its path is walked from the top. */
-	if (place->held == 0)
+	if (place->held == 0 && (depth == 0 || !reopen(place)))
 		place->depth = place->len = 0;
 }
 
@@ -126,4 +167,10 @@ int place_enter(struct place *place, const char *path, size_t len, int *ret_fd, 
 	}
 	*ret_fd = place->depth == 0 ? place->top : *slot(place, place->depth);
 	return 0;
+}
+
+void place_fini(struct place *place)
+{
+	close_levels(place);
+	place->depth = place->len = 0;
 }

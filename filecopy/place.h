@@ -14,7 +14,7 @@
  * open for the next object, which mostly lies beside the last one: a small file costs no walk.
  */
 
-#define PLACE_LEVELS 32 /* folders held open; deeper, the outer ones are walked again when needed */
+#define PLACE_LEVELS 32 /* folders held open at most; an outer one is opened again when needed */
 
 struct place {
 	int top;                          /* the destination; borrowed */
@@ -27,6 +27,9 @@ struct place {
 
 void place_init(struct place *place, int top);
 void place_fini(struct place *place);
+
+/** place_refresh() - the folders may have been moved: whether the current one is still there is asked again */
+void place_refresh(struct place *place);
 
 /** beneath_open() - openat() of one component that cannot leave the folder; fd or -1 with errno */
 int beneath_open(int folder, const char *component, int flags, mode_t mode) MUST_CHECK;

@@ -33,7 +33,7 @@ int receive_parent(struct receiver *r, int *ret_folder, const char **ret_last)
 	 * nothing more. Folders stay open only for what comes with one read.
 	 */
 	if (r->place_reads != r->in.reads)
-		place_fini(&r->place);
+		place_refresh(&r->place);
 	r->place_reads = r->in.reads;
 	*ret_last = slash ? slash + 1 : r->name;
 	if (place_enter(&r->place, r->name, len, ret_folder, r->component))

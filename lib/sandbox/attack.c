@@ -333,8 +333,11 @@ static int climb(const struct attack_world *w)
 	int last = own < 0 || top < 0 ? errno : EBADF;
 
 	for (int fd = 3; fd < 64; fd++) {
-		if (open_at(fd, ".", O_PATH | O_DIRECTORY) < 0)
+		int probe = open_at(fd, ".", O_PATH | O_DIRECTORY);
+
+		if (probe < 0)
 			continue;
+		(void)fd_close(probe);
 		last = climb_from(w, fd);
 		if (last == 0)
 			return 0;

@@ -353,5 +353,33 @@ def _(t):
     equal(r.tree(), {"f": (FILE, 0o755, 0)})
 
 
+def complete(t, *words):
+    """What Tab offers in the folder t.dir after these words."""
+    script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _qvm_copy; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    shell = t.start("/bin/bash", "-c", script, "bash", os.path.join(SOURCE, "tools/completion/qvm-copy"), *words,
+                    cwd=t.path("c"))
+    equal((shell.wait(), shell.stderr), (0, b""))
+    return sorted(shell.stdout.decode().split())
+
+
+@case("completion of the commands", None if os.path.exists("/bin/bash") else "no bash")
+def _(t):
+    t.file("c/file-a")
+    t.file("c/file-b")
+    files = ["file-a", "file-b"]
+    equal(complete(t, "qvm-copy", "f"), files)
+    equal(complete(t, "qvm-move", "--ignore-symlinks", "file-a", "f"), files)
+    equal(complete(t, "qvm-copy", "--with"), ["--with-progress", "--without-progress"])
+    equal(complete(t, "qvm-copy", "--", "--with"), [])
+    equal(complete(t, "qvm-copy-to-vm", "f"), [])
+    equal(complete(t, "/usr/bin/qvm-move-to-vm", "--ignore-symlinks", "vault", "f"), files)
+    equal(complete(t, "qvm-copy-to-vm", "--", "vault", "f"), files)
+    for option in complete(t, "qvm-copy", "--"):
+        run = t.start(QUBE + "qvm-copy", option)
+        run.wait()
+        check(b"no such option" not in run.stderr, option)
+
+
 if __name__ == "__main__":
     main()

@@ -93,6 +93,8 @@ static void test_every_way(void **state)
 		seed = seed * 1103515245 + 12345;
 		len = path_of(path, seed >> 8 & 15,
 		              seed >> 12 & 1 ? seed >> 16 & 7 : (seed >> 16) % DEPTH);
+		if (seed >> 28 == 0)
+			place_refresh(&place);
 		assert_int_equal(place_enter(&place, path, len, &fd, failed), 0);
 		assert_int_equal(fstat(fd, &got), 0);
 		assert_int_equal(fstatat(top, len > 0 ? path : ".", &want, 0), 0);
@@ -135,11 +137,37 @@ static void test_failures(void **state)
 	place_fini(&place);
 }
 
+/* Moved away, or replaced by a link: not the folder that was walked to. */
+static void test_moved_folders(void **state)
+{
+	static struct place place;
+	char failed[FILECOPY_NAME_MAX + 1];
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkdirat(top, "m", 0700), 0);
+	assert_int_equal(mkdirat(top, "m/n", 0700), 0);
+	place_init(&place, top);
+	assert_int_equal(place_enter(&place, "m/n", 3, &fd, failed), 0);
+	assert_int_equal(renameat(top, "m/n", top, "moved"), 0);
+	place_refresh(&place);
+	assert_int_equal(place_enter(&place, "m/n", 3, &fd, failed), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_string_equal(failed, "n");
+	assert_int_equal(symlinkat("../moved", top, "m/n"), 0);
+	assert_int_equal(place_enter(&place, "m", 1, &fd, failed), 0);
+	place_refresh(&place);
+	assert_int_equal(place_enter(&place, "m/n", 3, &fd, failed), -1);
+	assert_int_equal(errno, ENOTDIR);
+	place_fini(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_every_way),
 	        cmocka_unit_test(test_failures),
+	        cmocka_unit_test(test_moved_folders),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
