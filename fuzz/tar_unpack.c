@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	top = openat(outer, "top", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CHECK(top >= 0 && ftruncate(input, 0) == 0 && lseek(input, 0, SEEK_SET) == 0);
 	CHECK(write(input, data, len) == (ssize_t)len && lseek(input, 0, SEEK_SET) == 0);
-	(void)tar_unpack(input, top, &fault, NULL, NULL);
+	(void)tar_unpack(input, top, 0, &fault, NULL, NULL);
 	CHECK(memchr(fault.text, 0, sizeof(fault.text)));
 	(void)close(top);
 	CHECK(disk_each(outer, count, &n) == 0 && n == 1);

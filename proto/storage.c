@@ -147,7 +147,7 @@ static bool request_legal(const struct storage_request *q)
 	bool setup = q->kind == STORAGE_POOL_SETUP;
 
 	if (!known_kind(q->kind) || q->serial == 0 || q->keep < -1 || q->keep > STORAGE_KEEP_MAX ||
-	    q->size > STORAGE_SIZE_MAX)
+	    q->size > STORAGE_SIZE_MAX || q->owner == UINT32_MAX)
 		return false;
 	s = &shapes[q->kind];
 	if ((q->flags & ~s->flags) || (q->driver != STORAGE_DRIVER_NONE) != setup ||
@@ -185,6 +185,7 @@ ssize_t storage_request_encode(void *out, size_t max, const struct storage_reque
 	wire_put_bytes(&w, in->vid, sizeof(in->vid));
 	wire_put_bytes(&w, in->source, sizeof(in->source));
 	wire_put_bytes(&w, in->dir, sizeof(in->dir));
+	wire_put_u32(&w, in->owner);
 	return w.bad ? -1 : (ssize_t)w.len;
 }
 
@@ -204,6 +205,7 @@ int storage_request_decode(const void *data, size_t len, struct storage_request 
 	wire_copy(&r, out->vid, sizeof(out->vid));
 	wire_copy(&r, out->source, sizeof(out->source));
 	wire_copy(&r, out->dir, sizeof(out->dir));
+	out->owner = wire_u32(&r);
 	if (!wire_end(&r) || !filled(out->pool, sizeof(out->pool)) ||
 	    !filled(out->source_pool, sizeof(out->source_pool)) ||
 	    !filled(out->revision, sizeof(out->revision)) || !filled(out->vid, sizeof(out->vid)) ||

@@ -125,6 +125,7 @@ struct storage_request {
 	char vid[STORAGE_VID_LEN];           /* 224 */
 	char source[STORAGE_VID_LEN];        /* 480 */
 	char dir[STORAGE_DIR_LEN];           /* 736: POOL_SETUP: absolute */
+	uint32_t owner; /* 992: user of a tree's files where the service is root; 0: as they come */
 };
 
 struct storage_answer {
@@ -140,7 +141,7 @@ struct storage_answer {
 	char text[STORAGE_TEXT_LEN]; /* 808: printable */
 };
 
-#define STORAGE_REQUEST_LEN 992U
+#define STORAGE_REQUEST_LEN 996U
 #define STORAGE_ANSWER_LEN  1064U
 #define STORAGE_KEEP_MAX    1000000      /* chosen */
 #define STORAGE_SIZE_MAX    (1ULL << 62) /* bytes; fits off_t with room for sums */

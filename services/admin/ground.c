@@ -232,7 +232,7 @@ static void put_volumes(struct qube *q, struct monitor_create *c)
 		/* A volume without a path is one that the ground makes itself of what dom0 has. */
 		out->kind = v->ground_kind;
 		out->size = v->size;
-		out->read_only = !v->rw;
+		out->read_only = !v->rw || v->started_read_only;
 		if (bytes_copy_text(out->role, sizeof(out->role), v->name) ||
 		    bytes_copy_text(out->path, sizeof(out->path), v->path ? v->path : ""))
 			LOG("%s: the path of its volume %s is too long", q->name, v->name);

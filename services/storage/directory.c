@@ -128,7 +128,8 @@ int dir_new(struct job *job, int vol)
 	fd = openat(vol, DIR_NEW, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return job_fail_errno(job, "a new tree of %s", job->q.vid);
-	if (fchmod(fd, 0755) == 0)
+	if (fchmod(fd, 0755) == 0 &&
+	    (job->q.owner == 0 || geteuid() != 0 || fchown(fd, job->q.owner, job->q.owner) == 0))
 		return fd;
 	job_fail_errno(job, "a new tree of %s", job->q.vid);
 	return fd_close(fd);
@@ -341,7 +342,7 @@ static int copy_for_start(struct job *job, int vol, int from)
 	if (tree < 0)
 		return -1;
 	STEP();
-	if (tree_copy(job, from, tree))
+	if (tree_copy(job, from, tree, job->q.owner))
 		return job_fail_errno(job, "%s cannot be copied", job->q.vid);
 	return dir_name_new(job, vol, DIR_DIRTY, NULL);
 }

@@ -19,7 +19,6 @@
 
 #define EXPORT_PIN "~export" /* no volume's identifier */
 #define SKELETON   "/etc/skel"
-#define QUBE_USER  1000 /* uid and gid of the user in a qube; protocol */
 
 /* The present state must be nobody's work at the moment. */
 static int open_idle(struct job *job)
@@ -67,7 +66,7 @@ int dir_clone(struct job *job)
 	if (tree < 0)
 		return -1;
 	STEP();
-	if (tree_copy(job, from, tree))
+	if (tree_copy(job, from, tree, job->q.owner))
 		return job_fail_errno(job, "%s cannot be copied", job->q.source);
 	return replace(job, vol);
 }
@@ -112,7 +111,7 @@ static int unpack(struct job *job, int vol)
 		return job_fail_errno(job, "%s: %s", job->q.vid, DIR_IMPORT);
 	if (tree < 0)
 		return -1;
-	if (tar_unpack(in, tree, &fault, unpack_progress, job)) {
+	if (tar_unpack(in, tree, job->q.owner, &fault, unpack_progress, job)) {
 		(void)job_fail(job, STORAGE_E_BAD_DATA, "the archive for %.60s is refused: %s",
 		               job->q.vid, fault.text);
 		if (disk_discard(job->pool_fd, vol, DIR_NEW))
@@ -298,57 +297,41 @@ int dir_measure(struct job *job)
 	return disk_put_link(vol, DIR_USAGE, text) ? job_fail_errno(job, "%s", job->q.vid) : 0;
 }
 
-static int make_folder(int dir, const char *name, bool user)
+static int make_folder(const struct job *job, int dir, const char *name)
 {
+	bool give = job->q.owner && geteuid() == 0;
 	OWNED_FD int fd = -1;
 
 	if (mkdirat(dir, name, 0755))
 		return -1;
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fchmod(fd, 0755) ||
-	    (user && geteuid() == 0 && fchown(fd, QUBE_USER, QUBE_USER)))
+	if (fd < 0 || fchmod(fd, 0755) || (give && fchown(fd, job->q.owner, job->q.owner)))
 		return -1;
 	return fd_take(&fd);
-}
-
-static int give_to_user(void *arg, int dir, const char *name)
-{
-	OWNED_FD int fd = -1;
-
-	if (fchownat(dir, name, QUBE_USER, QUBE_USER, AT_SYMLINK_NOFOLLOW))
-		return -1;
-	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? 0 : disk_each(fd, give_to_user, arg);
 }
 
 /* home/user as a new user's home, and the folders that a qube's system looks for in /rw. */
 int dir_fill(struct job *job, int tree)
 {
 	static const char *const folders[] = {"config", "usrlocal", "bind-dirs"};
-	const char *base = job->at.base;
 	OWNED_FD int home = -1;
 	OWNED_FD int user = -1;
 	OWNED_FD int skeleton = -1;
 
-	if (strcmp(base, "private") != 0)
+	if (strcmp(job->at.base, "private") != 0)
 		return 0;
-	home = make_folder(tree, "home", false);
-	user = home < 0 ? -1 : make_folder(home, "user", true);
+	home = make_folder(job, tree, "home");
+	user = home < 0 ? -1 : make_folder(job, home, "user");
 	if (user < 0)
 		return job_fail_errno(job, "home/user of %s", job->q.vid);
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-		OWNED_FD int fd = make_folder(tree, folders[i], false);
+		OWNED_FD int fd = make_folder(job, tree, folders[i]);
 
 		if (fd < 0)
 			return job_fail_errno(job, "%s of %s", folders[i], job->q.vid);
 	}
 	skeleton = open(SKELETON, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (skeleton < 0)
-		return 0;
-	if (tree_copy(job, skeleton, user))
+	if (skeleton >= 0 && tree_copy(job, skeleton, user, job->q.owner))
 		return job_fail_errno(job, "%s cannot be copied to %s", SKELETON, job->q.vid);
-	if (geteuid() == 0 &&
-	    (fchown(user, QUBE_USER, QUBE_USER) || disk_each(user, give_to_user, NULL)))
-		return job_fail_errno(job, "home/user of %s", job->q.vid);
 	return fchmod(user, 0700) ? job_fail_errno(job, "home/user of %s", job->q.vid) : 0;
 }

@@ -18,7 +18,7 @@
  * its workers need to start, so its own filter is theirs and what starting a process takes.
  */
 #define WORKER_MEMORY (512U << 20) /* names of files with several links, and buffers; chosen */
-#define WORKER_FILES  2048U        /* two for each level of a tree; TREE_DEPTH_MAX */
+#define WORKER_FILES  1024U        /* two for each level of a tree; TREE_DEPTH_MAX */
 #define SERVICE_FILES 1024U
 
 #define CAP(n)        (1ULL << (n))
@@ -91,7 +91,7 @@ int service_confine(void)
 	        .calls = service_calls,
 	        .n_calls = ARRAY_LEN(service_calls),
 	        .capabilities = CAPABILITIES,
-	        .files_max = SERVICE_FILES * 2,
+	        .files_max = SERVICE_FILES,
 	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS,
 	};
 

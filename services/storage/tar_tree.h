@@ -18,6 +18,7 @@ struct tar_fault {
  * tar_unpack() - an archive into an empty folder
  * @in:  a descriptor that is read to the end of the archive
  * @top: nothing is made, changed or read outside of it
+ * @owner: whose everything is to be, where this process is root; 0: as the archive says
  * @progress: may be NULL; bytes read so far
  *
  * Trust:  the archive is hostile. Names that are absolute or hold "..", parents that are links, links
@@ -26,7 +27,7 @@ struct tar_fault {
  * Errors: 0, or -1 with fault filled; what was made stays for the caller to remove.
  * Test:   tests/unit/services/storage/tar.c; fuzz/tar_unpack.c
  */
-int tar_unpack(int in, int top, struct tar_fault *fault,
+int tar_unpack(int in, int top, uint32_t owner, struct tar_fault *fault,
                void (*progress)(void *arg, uint64_t bytes), void *arg) MUST_CHECK;
 
 /**

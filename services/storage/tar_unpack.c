@@ -33,6 +33,7 @@ struct unpack {
 	void *arg;
 	uint64_t taken; /* bytes of the archive */
 	bool owners;
+	uint32_t owner; /* 0: as the archive says */
 	uint8_t buffer[BUFFER];
 	size_t at, len;
 	struct tar_header h;
@@ -176,11 +177,16 @@ static struct timespec member_time(const struct tar_header *h)
 	return (struct timespec){.tv_sec = h->mtime, .tv_nsec = h->mtime_ns};
 }
 
+static uint32_t owner_of(const struct unpack *u, uint32_t said)
+{
+	return u->owner ? u->owner : said;
+}
+
 static int finish(struct unpack *u, int fd)
 {
 	const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, member_time(&u->h)};
 
-	if (u->owners && fchown(fd, u->h.uid, u->h.gid))
+	if (u->owners && fchown(fd, owner_of(u, u->h.uid), owner_of(u, u->h.gid)))
 		return -1;
 	if (fchmod(fd, u->h.mode))
 		return -1;
@@ -260,7 +266,7 @@ static int unpack_symlink(struct unpack *u)
 	if (dir < 0 || make_room(u, dir, last))
 		return -1;
 	if (symlinkat(u->h.link, dir, last) ||
-	    (u->owners && fchownat(dir, last, u->h.uid, u->h.gid, AT_SYMLINK_NOFOLLOW)) ||
+	    (u->owners && fchownat(dir, last, owner_of(u, u->h.uid), owner_of(u, u->h.gid), AT_SYMLINK_NOFOLLOW)) ||
 	    utimensat(dir, last, times, AT_SYMLINK_NOFOLLOW))
 		return bad_errno(u, u->h.name);
 	return 0;
@@ -313,7 +319,7 @@ static int unpack_folder(struct unpack *u)
 	else if (mkdirat(dir, last, 0700) && errno != EEXIST)
 		return bad_errno(u, u->h.name);
 	fd = openat(dir, last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || (u->owners && fchown(fd, u->h.uid, u->h.gid)))
+	if (fd < 0 || (u->owners && fchown(fd, owner_of(u, u->h.uid), owner_of(u, u->h.gid))))
 		return bad_errno(u, u->h.name);
 	set_attributes(u, fd);
 	return remember_folder(u);
@@ -431,7 +437,7 @@ static enum tar_result unpack_next(struct unpack *u, char *long_name, char *long
 	return result ? TAR_BAD : TAR_OK;
 }
 
-int tar_unpack(int in, int top, struct tar_fault *fault,
+int tar_unpack(int in, int top, uint32_t owner, struct tar_fault *fault,
                void (*progress)(void *arg, uint64_t bytes), void *arg)
 {
 	static char long_name[TAR_NAME_MAX + 1], long_link[TAR_NAME_MAX + 1];
@@ -451,6 +457,7 @@ int tar_unpack(int in, int top, struct tar_fault *fault,
 	u->progress = progress;
 	u->arg = arg;
 	u->owners = geteuid() == 0;
+	u->owner = owner;
 	do
 		r = unpack_next(u, long_name, long_link);
 	while (r == TAR_OK);

@@ -37,7 +37,8 @@ struct copy {
 	struct link_seen *links[LINK_BUCKETS];
 	size_t n_links;
 	uint64_t done, skipped;
-	bool owners; /* this process may give files away */
+	bool owners;    /* this process may give files away */
+	uint32_t owner; /* to whom; 0: to whom the original belongs */
 	char path
 	        [PATH_MAX]; /* of the folder at work, from the top, with a final slash; for links */
 	size_t path_len;
@@ -71,12 +72,17 @@ static void copy_attributes(int from, int to)
 		copy_attribute(from, to, names + i, value);
 }
 
+static uint32_t owner_of(const struct copy *c, uint32_t original)
+{
+	return c->owner ? c->owner : original;
+}
+
 /* Owner before mode: giving a file away takes its set-user-id bit. */
 static int finish_file(const struct copy *c, int from, int to, const struct stat *st)
 {
 	const struct timespec times[2] = {st->st_atim, st->st_mtim};
 
-	if (c->owners && fchown(to, st->st_uid, st->st_gid))
+	if (c->owners && fchown(to, owner_of(c, st->st_uid), owner_of(c, st->st_gid)))
 		return -1;
 	if (fchmod(to, st->st_mode & 07777))
 		return -1;
@@ -176,7 +182,7 @@ static int copy_symlink(struct level *l, int dir, const char *name, const struct
 	target[n] = '\0';
 	if (symlinkat(target, l->to, name))
 		return -1;
-	if (l->c->owners && fchownat(l->to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW))
+	if (l->c->owners && fchownat(l->to, name, owner_of(l->c, st->st_uid), owner_of(l->c, st->st_gid), AT_SYMLINK_NOFOLLOW))
 		return -1;
 	return utimensat(l->to, name, times, AT_SYMLINK_NOFOLLOW);
 }
@@ -273,7 +279,7 @@ static void forget_links(struct copy *c)
 	}
 }
 
-int tree_copy(struct job *job, int from, int to)
+int tree_copy(struct job *job, int from, int to, uint32_t owner)
 {
 	struct copy *c = calloc(1, sizeof(*c));
 	struct level top = {.c = c, .to = to};
@@ -285,6 +291,7 @@ int tree_copy(struct job *job, int from, int to)
 	c->job = job;
 	c->top = to;
 	c->owners = geteuid() == 0;
+	c->owner = owner;
 	r = fstat(from, &st);
 	if (r == 0)
 		r = disk_each(from, copy_entry, &top);

@@ -18,12 +18,13 @@
  * @job: told of progress and of what was left out; may be NULL
  *
  * Data (shared blocks where the file system can), modes, times, links of both kinds, FIFOs, user
- * attributes and access lists are kept; owners too, if this process may set them. Left out: sockets and
+ * attributes and access lists are kept; owners too, if this process may set them and @owner is 0: else
+ * everything is @owner's. Left out: sockets and
  * devices, which have no business in a qube's data. Nothing is followed, nothing outside is read.
  * Everything is synced when it returns.
  * Errors: 0, or -1 with errno (ELOOP: deeper than TREE_DEPTH_MAX).
  */
-int tree_copy(struct job *job, int from, int to) MUST_CHECK;
+int tree_copy(struct job *job, int from, int to, uint32_t owner) MUST_CHECK;
 
 /** tree_usage() - bytes on disk below a folder; -1 with errno. Deeper than TREE_DEPTH_MAX is not counted. */
 int tree_usage(int dir, uint64_t *ret_bytes) MUST_CHECK;

@@ -53,11 +53,11 @@ class Storage:
         os.close(ready)
 
     def send(self, kind, pool="", vid="", flags=0, size=0, keep=0, source="", source_pool="",
-             revision="", driver=0, directory=""):
+             revision="", driver=0, directory="", owner=0):
         self.serial += 1
-        self.sock.send(struct.pack("<4IqQ64s64s64s256s256s256s", kind, self.serial, flags, driver, keep,
+        self.sock.send(struct.pack("<4IqQ64s64s64s256s256s256sI", kind, self.serial, flags, driver, keep,
                                    size, pool.encode(), source_pool.encode(), revision.encode(),
-                                   vid.encode(), source.encode(), directory.encode()))
+                                   vid.encode(), source.encode(), directory.encode(), owner))
         return self.serial
 
     def wait(self, serial):

@@ -56,8 +56,8 @@ class World:
             theirs.close()
             pool = os.path.join(self.dir, "pool")
             try:
-                ours.send(struct.pack("<4IqQ64s64s64s256s256s256s", 1, 1, 0, 2, 0, 0, b"p", b"", b"", b"", b"",
-                                      pool.encode()))
+                ours.send(struct.pack("<4IqQ64s64s64s256s256s256sI", 1, 1, 0, 2, 0, 0, b"p", b"", b"", b"", b"",
+                                      pool.encode(), 0))
                 ours.recv(2000)
             except OSError:
                 pass

@@ -85,7 +85,7 @@ static void test_tar_tree_comes_back(void **state UNUSED)
 	assert_int_equal(chmod("in/d", 0500), 0);
 	assert_int_equal(tar_pack(in, archive, &fault, NULL, NULL), 0);
 	assert_int_equal(lseek(archive, 0, SEEK_SET), 0);
-	assert_int_equal(tar_unpack(archive, out, &fault, NULL, NULL), 0);
+	assert_int_equal(tar_unpack(archive, out, 0, &fault, NULL, NULL), 0);
 	assert_int_equal(stat("out/file", &a), 0);
 	assert_int_equal(a.st_mode & 07777, 0640);
 	assert_int_equal(a.st_mtim.tv_sec, 1700000000);
@@ -119,7 +119,7 @@ static int unpack_one(const struct tar_header *h, const char *data, size_t len)
 	assert_int_equal(write(archive, zeros, tar_padding(len)), tar_padding(len));
 	assert_int_equal(write(archive, zeros, sizeof(zeros)), sizeof(zeros));
 	assert_int_equal(lseek(archive, 0, SEEK_SET), 0);
-	r = tar_unpack(archive, out, &fault, NULL, NULL);
+	r = tar_unpack(archive, out, 0, &fault, NULL, NULL);
 	assert_true(r == 0 || fault.text[0]);
 	(void)close(archive);
 	(void)close(out);
