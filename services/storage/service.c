@@ -125,7 +125,7 @@ static bool may_start(const struct entry *e)
 	if (!only_looks(e->job.q.kind) && n_working >= STORAGE_WORKERS_MAX)
 		return false;
 	for (const struct entry *before = entries; before != e; before = before->next) {
-		if (conflict(&before->job.q, &e->job.q))
+		if (!before->answered && conflict(&before->job.q, &e->job.q))
 			return false;
 	}
 	return true;
@@ -247,6 +247,8 @@ void service_answer(struct entry *e, const struct storage_answer *a)
 		LOG("%s: %s", e->job.q.pool, a->text);
 	if (a->kind == STORAGE_FAILED)
 		LOG("%s: %s", e->job.q.pool, a->text);
+	if (e->answered)
+		loop_defer_set(loop, &schedule_defer, schedule, NULL);
 	if (e->internal)
 		return;
 	/* Its marker and the like come before the answer: whoever has that may rely on them. */
@@ -288,7 +290,8 @@ static void drop_internal(const struct pool *pool)
 static bool pool_in_use(const struct pool *pool)
 {
 	for (const struct entry *e = entries; e; e = e->next) {
-		if (e->internal)
+		/* Whoever has answered has only to end. */
+		if (e->internal || e->answered)
 			continue;
 		if (e->job.pool == pool || e->job.source_pool == pool)
 			return true;
