@@ -13,13 +13,13 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # folder: least share of lines and of branches, in percent, a little below what was measured; None: no floor.
 FOLDERS = {
-    "proto": (0, 0),
-    "lib/wire": (0, 0),
-    "lib/vchan": (0, 0),
-    "lib": (0, 0),
-    "call": None,
-    "services/policy": None,
-    "slices": None,
+    "proto": (96, 87),
+    "lib/wire": (97, 93),
+    "lib/vchan": (92, 82),
+    "lib": (83, 71),
+    "call": (81, 72),
+    "services/policy": (90, 79),
+    "slices": (79, 60),
     "qube": None,
     "tools": None,
 }

@@ -244,7 +244,9 @@ def measure(usable, text, top):
         for name in names:
             if name.endswith(".gcda"):
                 os.unlink(os.path.join(folder, name))
-    # The counts go to the path that was compiled in; where nobody cannot reach that, root runs the tests.
+    # The counts go to the path that was compiled in; where nobody cannot reach that, root runs the tests. What
+    # root's programs count, those that they start as somebody else must be able to add to.
+    os.umask(0)
     for suite in MEASURED:
         run_suite("cov", suite, top == TOP, text, top)
     ground = Ground(False, TOP)

@@ -314,6 +314,23 @@ static void raise_descriptors(void)
 		LOG_ERRNO("more descriptors");
 }
 
+/* Calls go on when a keeper is killed, and so do their ports. */
+static void remember_ports(struct keeper *k)
+{
+	static char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/ports.%s", k->options->socket_dir,
+	                 k->options->uuid);
+
+	if (n < 0 || (size_t)n >= sizeof(path) ||
+	    ports_remember(&k->ports, path, keeper_now_ms())) {
+		LOG_ERRNO("%s: ports are not remembered, should this process be killed", path);
+		return;
+	}
+	if (k->ports.n_held > 0)
+		LOG("%u ports of calls of a former keeper are held", k->ports.n_held);
+	holds_expire(k);
+}
+
 static int set_up(struct keeper *k, const struct keeper_options *options)
 {
 	char dir[PATH_MAX];
@@ -337,6 +354,7 @@ static int set_up(struct keeper *k, const struct keeper_options *options)
 	k->loop = loop_new();
 	if (!k->loop || loop_signal_add(k->loop, SIGTERM, on_terminate, k))
 		return -1;
+	remember_ports(k);
 	disposables_recover(k);
 	if (options->startup_ms > 0)
 		return loop_timer_set(k->loop, &k->start_timer, options->startup_ms, on_start_late,

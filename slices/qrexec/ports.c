@@ -3,20 +3,24 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/limits.h"
+#include "slices/qrexec/ports_file.h"
 
 #define PORT_PEERS_IDLE 64 /* peers without a port in use that are remembered; chosen */
 
 struct port_peer {
 	struct port_peer *next;
 	uint32_t domain;
+	struct ports_row *row; /* of the file; NULL: none */
 	unsigned int n_used;
 	unsigned int n_held;
 	uint64_t last_ms;         /* last release */
 	struct port_wait waiting; /* head of a ring of those who wait for a port */
 	bool used[QREXEC_PORTS];
-	bool doubt[QREXEC_PORTS]; /* a call of an earlier connection may be there; its end was not told */
+	bool doubt
+	        [QREXEC_PORTS]; /* a call of an earlier connection may be there; its end was not told */
 	void *owner[QREXEC_PORTS];
 	uint64_t held_ms[QREXEC_PORTS];     /* not used, and not given before then; 0: not held */
 	uint64_t released_ms[QREXEC_PORTS]; /* 0: never had */
@@ -31,6 +35,10 @@ void ports_init(struct ports *ports, uint32_t own, uint64_t hold_ms)
 
 void ports_fini(struct ports *ports)
 {
+	if (ports->file && ports->n_held == 0 && ports_used(ports) == 0)
+		(void)unlink(ports->path);
+	ports_file_close(ports->file);
+	ports->file = NULL;
 	while (ports->peers) {
 		struct port_peer *peer = ports->peers;
 
@@ -59,8 +67,8 @@ static void forget_idle(struct ports *ports, uint64_t now_ms)
 	while (*place) {
 		struct port_peer *peer = *place;
 
-		if (peer->n_used == 0 && peer->n_held == 0 && peer->waiting.next == &peer->waiting &&
-		    ++n_idle > PORT_PEERS_IDLE &&
+		if (peer->n_used == 0 && peer->n_held == 0 &&
+		    peer->waiting.next == &peer->waiting && ++n_idle > PORT_PEERS_IDLE &&
 		    now_ms - peer->last_ms > LIMIT_PORT_QUARANTINE_MS) {
 			*place = peer->next;
 			free(peer);
@@ -85,6 +93,26 @@ static struct port_peer *get_peer(struct ports *ports, uint32_t domain, uint64_t
 	peer->next = ports->peers;
 	ports->peers = peer;
 	return peer;
+}
+
+/* Used and held ports of a peer are in the file, others are not. */
+static void remember(struct ports *ports, struct port_peer *peer, unsigned int i)
+{
+	if (!peer->row && ports->file)
+		peer->row = ports_file_row(ports->file, peer->domain);
+	if (peer->row)
+		ports_row_set(peer->row, i, true);
+}
+
+static void forget(struct port_peer *peer, unsigned int i)
+{
+	if (!peer->row)
+		return;
+	ports_row_set(peer->row, i, false);
+	if (peer->n_used + peer->n_held > 0)
+		return;
+	peer->row->domain = PORTS_NO_DOMAIN;
+	peer->row = NULL;
 }
 
 static bool is_free(const struct port_peer *peer, unsigned int i)
@@ -121,6 +149,7 @@ int ports_take(struct ports *ports, uint32_t domain, uint64_t now_ms, void *owne
 	peer->owner[best] = owner;
 	peer->n_used++;
 	ports->n_users[best]++;
+	remember(ports, peer, best);
 	*ret_port = QREXEC_PORT_FIRST + best;
 	return 0;
 }
@@ -136,7 +165,8 @@ bool ports_full(const struct ports *ports, uint32_t domain)
 {
 	const struct port_peer *peer = find_peer(ports, domain);
 
-	return peer && peer->n_used + peer->n_held == (domain == 0 ? QREXEC_PORTS : QREXEC_PORTS / 2);
+	return peer &&
+	       peer->n_used + peer->n_held == (domain == 0 ? QREXEC_PORTS : QREXEC_PORTS / 2);
 }
 
 int ports_wait(struct ports *ports, uint32_t domain, struct port_wait *w, void (*fn)(void *arg),
@@ -192,6 +222,7 @@ static void give_back(struct port_peer *peer, unsigned int i, uint64_t now_ms)
 {
 	struct port_wait *w = peer->waiting.next;
 
+	forget(peer, i);
 	peer->released_ms[i] = now_ms ? now_ms : 1;
 	peer->last_ms = now_ms;
 	if (w != &peer->waiting) {
@@ -277,6 +308,35 @@ uint64_t ports_held_until_ms(const struct ports *ports, uint32_t domain)
 			first_ms = peer->held_ms[i];
 	}
 	return first_ms;
+}
+
+/* A peer whose memory cannot be had now is not worth less care later: its row stays. */
+static void recover_row(struct ports *ports, struct ports_row *row, uint64_t now_ms)
+{
+	struct port_peer *peer =
+	        row->domain != PORTS_NO_DOMAIN ? get_peer(ports, row->domain, now_ms) : NULL;
+
+	if (!peer || peer->row)
+		return;
+	peer->row = row;
+	for (unsigned int i = 0; i < QREXEC_PORTS; i++) {
+		if (ports_row_has(row, i))
+			hold(ports, peer, i, now_ms);
+	}
+	if (peer->n_held == 0) {
+		row->domain = PORTS_NO_DOMAIN;
+		peer->row = NULL;
+	}
+}
+
+int ports_remember(struct ports *ports, const char *path, uint64_t now_ms)
+{
+	if (ports_file_open(path, ports->own, &ports->file))
+		return -1;
+	ports->path = path;
+	for (unsigned int i = 0; i < PORTS_FILE_ROWS; i++)
+		recover_row(ports, &ports->file->rows[i], now_ms);
+	return 0;
 }
 
 unsigned int ports_used(const struct ports *ports)

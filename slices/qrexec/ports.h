@@ -31,17 +31,27 @@ struct port_wait {
 };
 
 struct port_peer;
+struct ports_file;
 
 struct ports {
 	uint32_t own;     /* own domid */
 	uint64_t hold_ms; /* how long a service may wait for its caller */
+	const char *path; /* of file */
 	struct port_peer *peers;
+	struct ports_file *file;        /* NULL: nothing is remembered */
 	unsigned int n_held;            /* ports held, over all peers */
 	uint16_t n_users[QREXEC_PORTS]; /* peers that use each port now */
 };
 
 void ports_init(struct ports *ports, uint32_t own, uint64_t hold_ms);
 void ports_fini(struct ports *ports);
+
+/**
+ * ports_remember() - hold what a former keeper left in use, and let the next one know of ours
+ * @path:  of the file; removed by ports_fini() if nothing is in use then. Borrowed until then
+ * Errors: 0, or -1 with errno: nothing is remembered.
+ */
+int ports_remember(struct ports *ports, const char *path, uint64_t now_ms) MUST_CHECK;
 
 /**
  * ports_take() - a port for a peer

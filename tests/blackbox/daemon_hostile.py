@@ -166,6 +166,41 @@ def _(t):
     equal(port_of(waiting), 516, "once the new connection told the end")
 
 
+# If this failed, a call after the death of a daemon could reach the service of one before it.
+@case("daemon it is killed with -9: the next one holds the ports of the calls that run")
+def _(t):
+    def call(domain):
+        client = d.client()
+        client.send_message(JUST_EXEC, pack_exec(domain, 0, "u:x"))
+        d.agent.recv_message()
+        return unpack_exec(client.recv_message()[1])[1]
+
+    note = t.path("ports." + UUID)
+    d = Daemon(t, program=policy_program(t))
+    equal([call(43), call(43), call(7)], [514, 516, 513])
+    d.agent.send_message(CONNECTION_TERMINATED, pack_exec(43, 514))
+    wait_for(lambda: call(44) == 514, "the end was noticed")
+    d.program.kill(signal.SIGKILL)
+    d.program.wait()
+    d.agent.expect_eof()
+    d.server.close()
+    d = Daemon(t, program=policy_program(t))
+    equal([call(43), call(43), call(7)], [514, 518, 515])
+    for domain, port in ((43, 514), (43, 516), (43, 518), (7, 513), (7, 515)):
+        d.agent.send_message(CONNECTION_TERMINATED, pack_exec(domain, port))
+    wait_for(lambda: b"are held" in d.program.stderr, "it is said")
+    equal(d.program.stop(), 0)
+    check(os.path.exists(note), "a call of 44 is still there")
+    # A qube that was started anew has another number, and none of those calls.
+    d.server.close()
+    d = Daemon(t, xid=50, program=policy_program(t))
+    equal(call(60), 514)
+    d.agent.send_message(CONNECTION_TERMINATED, pack_exec(60, 514))
+    wait_for(lambda: call(61) == 514, "the end was noticed")
+    d.agent.send_message(CONNECTION_TERMINATED, pack_exec(61, 514))
+    works(d)
+
+
 # If this failed, code that takes over a slice could stop the keeper with a crash of its own.
 @case("daemon the slice is killed: a new agent is served")
 def _(t):

@@ -7,6 +7,13 @@
 
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "slices/qrexec/ports_file.h"
+
 #define OWN  42
 #define HOLD 130000
 
@@ -220,6 +227,77 @@ static void test_who_waits_is_served_when_a_hold_ends(void **state)
 	assert_int_equal(ports_last_ms(&ports, 43), now + HOLD + 1);
 }
 
+static const char *file_path(void)
+{
+	static char path[256];
+	const char *dir = getenv("TMPDIR");
+
+	(void)snprintf(path, sizeof(path), "%s/skerry-ports-%ld", dir ? dir : "/tmp",
+	               (long)getpid());
+	return path;
+}
+
+/* A keeper that was killed, and the next one. */
+static void next_keeper(void)
+{
+	struct ports_file *file = ports.file;
+
+	ports.file = NULL;
+	ports_fini(&ports);
+	ports_file_close(file);
+	ports_init(&ports, OWN, HOLD);
+	assert_int_equal(ports_remember(&ports, file_path(), ++now), 0);
+}
+
+/* If this failed, a call after a keeper's death would reach the service of one before it. */
+static void test_ports_of_a_killed_keeper_are_held(void **state)
+{
+	(void)state;
+	(void)unlink(file_path());
+	assert_int_equal(ports_remember(&ports, file_path(), now), 0);
+	assert_int_equal(take(43), 514);
+	assert_int_equal(take(43), 516);
+	assert_int_equal(take(7), 513);
+	release(43, 514);
+	next_keeper();
+	assert_int_equal(ports.n_held, 2);
+	assert_int_equal(take(43), 514);
+	assert_int_equal(take(43), 518);
+	assert_int_equal(take(7), 515);
+	release(7, 513);
+	release(7, 515);
+	next_keeper();
+	/* 514, 516 and 518 of 43; its holds begin anew. Nothing of 7. */
+	assert_int_equal(ports.n_held, 3);
+	assert_int_equal(take(7), 513);
+	assert_int_equal(take(43), 520);
+	assert_int_equal(ports_expire(&ports, now + HOLD), now + HOLD + 1);
+	assert_int_equal(ports_expire(&ports, now + HOLD + 1), 0);
+	release(7, 513);
+	release(43, 520);
+	ports_fini(&ports);
+	assert_int_equal(access(file_path(), F_OK), -1);
+}
+
+static void test_more_peers_than_the_file_has_rows_and_a_file_of_another(void **state)
+{
+	(void)state;
+	(void)unlink(file_path());
+	assert_int_equal(ports_remember(&ports, file_path(), now), 0);
+	for (uint32_t domain = 100; domain < 100 + PORTS_FILE_ROWS + 10; domain++)
+		assert_int_equal(take(domain) % 2, 0);
+	next_keeper();
+	assert_int_equal(ports.n_held, PORTS_FILE_ROWS);
+	ports.file->own = OWN + 1;
+	next_keeper();
+	assert_int_equal(ports.n_held, 0);
+	/* Bytes that no keeper wrote: whatever they say, ports can be had and given back. */
+	memset(ports.file->rows, 0x5a, sizeof(ports.file->rows));
+	next_keeper();
+	release(43, take(43));
+	(void)unlink(file_path());
+}
+
 static void test_many_peers_are_forgotten_when_idle(void **state)
 {
 	(void)state;
@@ -245,6 +323,8 @@ int main(void)
 	        TEST(test_ports_of_a_lost_connection_are_held),
 	        TEST(test_a_port_with_an_older_call_is_held_again_after_the_first_end),
 	        TEST(test_who_waits_is_served_when_a_hold_ends),
+	        TEST(test_ports_of_a_killed_keeper_are_held),
+	        TEST(test_more_peers_than_the_file_has_rows_and_a_file_of_another),
 	        TEST(test_many_peers_are_forgotten_when_idle),
 	};
 
