@@ -106,7 +106,7 @@ enum monitor_cause { MONITOR_OFF = 1, MONITOR_CRASH, MONITOR_DESTROYED };
 #define MONITOR_NAME_LEN    32U /* 31 letters: the original's longest name of a qube */
 #define MONITOR_USER_LEN    32U
 #define MONITOR_ROLE_LEN    16U
-#define MONITOR_PATH_LEN    256U
+#define MONITOR_PATH_LEN    768U /* as proto/storage.h */
 #define MONITOR_CMDLINE_LEN 1024U
 #define MONITOR_SERVICE_LEN 64U
 #define MONITOR_TEXT_LEN    128U
@@ -127,7 +127,7 @@ enum monitor_cause { MONITOR_OFF = 1, MONITOR_CRASH, MONITOR_DESTROYED };
 #define MONITOR_OWNER_UID_BASE 1879048192U /* 0x70000000 */
 
 #define MONITOR_HEAD_LEN       12U
-#define MONITOR_PACKET_MAX     8192U /* no packet is longer; tests/unit/proto/monitor.c */
+#define MONITOR_PACKET_MAX     12288U /* no packet is longer; tests/unit/proto/monitor.c */
 
 struct monitor_hello {
 	uint32_t version;

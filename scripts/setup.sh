@@ -17,7 +17,7 @@ export CCACHE_DIR="${CCACHE_DIR:-$top/build/ccache}"
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libseccomp-dev libjson-c-dev
 libsodium-dev zlib1g-dev libpam0g-dev libcmocka-dev libsqlite3-dev libxen-dev liblzma-dev libbz2-dev liblzo2-dev
-libzstd-dev"
+libzstd-dev bubblewrap passt"
 # Only the tier xen needs these.
 xen_packages="qemu-system-x86 zstd"
 test_packages="clang clang-format graphviz clang-tidy cppcheck shellcheck codespell mandoc spin binutils strace
@@ -73,6 +73,12 @@ configure() {
 	esac
 }
 
+# What goes into qubes, as it is installed: the local ground looks for it beside a build tree's programs.
+lay_out() {
+	DESTDIR="$top/build/$1/qube-tree" meson install -C "build/$1" --tags qube --no-rebuild --quiet >"build/$1.log" 2>&1 ||
+		{ tail -20 "build/$1.log" >&2; return 1; }
+}
+
 build() {
 	log=build/$1.log
 	if [ ! -f "build/$1/build.ninja" ]; then
@@ -83,6 +89,7 @@ build() {
 	ninja -C "build/$1" >"$log" 2>&1 || { sed -n '/^FAILED:/,$p' "$log" | grep -vE '^(\[|ccache|gcc|clang|cc) ' | head -60 >&2; return 1; }
 	# A warning that werror does not stop, the linker's for example, is a failure as well.
 	if grep -E '(^|[^-_a-z])warning:' "$log" >&2; then return 1; fi
+	[ "$1" = fuzz ] || lay_out "$1"
 }
 
 # shellcheck disable=SC2086 # lists of words

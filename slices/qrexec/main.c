@@ -45,6 +45,9 @@ static void usage(FILE *out, const char *program)
 	        "      --socket-dir=PATH      where the sockets are, default /var/run/qubes\n"
 	        "  -p, --policy-program=PATH  ask this program instead of the policy service\n"
 	        "  -D, --direct               stay in the foreground, log to standard error\n"
+	        "      --ready-fd=N           with -D: a byte goes to this descriptor when the "
+	        "agent is\n"
+	        "                             there\n"
 	        "  -u, --uuid=UUID            the qube's UUID (needed)\n",
 	        program);
 }
@@ -102,6 +105,7 @@ static int read_options(int argc, char **argv, struct keeper_options *o, struct 
 	        {"socket-dir", required_argument, NULL, 'd'},
 	        {"policy-program", required_argument, NULL, 'p'},
 	        {"direct", no_argument, NULL, 'D'},
+	        {"ready-fd", required_argument, NULL, 'r'},
 	        {"uuid", required_argument, NULL, 'u'},
 	        {NULL, 0, NULL, 0},
 	};
@@ -124,6 +128,14 @@ static int read_options(int argc, char **argv, struct keeper_options *o, struct 
 			break;
 		case 'D':
 			o->direct = true;
+			break;
+		case 'r':
+			o->ready_fd = parse_domain(optarg);
+			if (o->ready_fd < 3 || fd_set_cloexec(o->ready_fd, true)) {
+				fprintf(stderr,
+				        "--ready-fd: an open descriptor above 2 is needed\n");
+				exit(1);
+			}
 			break;
 		case 'u':
 			o->uuid = optarg;

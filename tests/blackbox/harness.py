@@ -362,6 +362,7 @@ PROGRAMS = {
     "skerry-policy": "services/policy/skerry-policy",
     "skerry-channels": "services/channels/skerry-channels",
     "skerry-storage": "services/storage/skerry-storage",
+    "skerryd": "monitor/skerryd",
     "vchan-node": "tests/unit/lib/vchan/vchan-node",
     "skerry-qubesdb": "slices/qubesdb/skerry-qubesdb",
     "qubesdb-daemon": "qube/qubesdb/qubesdb-daemon",
