@@ -41,28 +41,6 @@ uint32_t monitor_exit_status(int wait_status)
 
 /* Of services. */
 
-/* A new broker has no sockets but dom0's. */
-static void on_reopened(struct monitor *m, const struct pending *p,
-                        const struct monitor_message *answer)
-{
-	(void)m;
-	if (answer->kind == MONITOR_FAILED)
-		LOG("channels of qube %u: %s", p->domid, answer->failed.text);
-}
-
-static void reopen_channels(struct monitor *m)
-{
-	for (uint32_t domid = 1; domid <= MONITOR_DOMID_MAX; domid++) {
-		const struct qube *q = m->by_domid[domid];
-		struct monitor_message open = {.kind = MONITOR_CHANNELS_OPEN, .domid = domid};
-
-		if (!q || q->ended || q->state == QUBE_OPENING)
-			continue;
-		open.channels.owner = q->owner;
-		pending_ask(m, PROCESS_CHANNELS, &open, 0, 10000, on_reopened);
-	}
-}
-
 static void say_ready(struct monitor *m)
 {
 	uint8_t byte = 0;
@@ -78,8 +56,8 @@ void monitor_service_ready(struct service *s)
 {
 	struct monitor *m = s->monitor;
 
-	if (s->id == PROCESS_CHANNELS)
-		reopen_channels(m);
+	if (s->id == PROCESS_CHANNELS && m->table_known)
+		qubes_open_channels(m);
 	say_ready(m);
 	services_start(m);
 }

@@ -185,6 +185,8 @@ void qube_gone(struct qube *q, enum monitor_cause cause);
 /** qube_check_end() - after one of its processes ended */
 void qube_check_end(struct qube *q);
 enum monitor_state qube_shown_state(const struct qube *q);
+/** qubes_open_channels() - a new broker has no sockets but dom0's */
+void qubes_open_channels(struct monitor *m);
 /** qubes_table_begin(), qubes_table_row(), qubes_table_end() - what a new toolstack says */
 void qubes_table_begin(struct monitor *m);
 void qubes_table_row(struct monitor *m, const struct monitor_message *row);

@@ -129,6 +129,28 @@ void qube_gone(struct qube *q, enum monitor_cause cause)
 	qube_check_end(q);
 }
 
+/* A new broker has no sockets but dom0's. */
+static void on_reopened(struct monitor *m, const struct pending *p,
+                        const struct monitor_message *answer)
+{
+	(void)m;
+	if (answer->kind == MONITOR_FAILED)
+		LOG("channels of qube %u: %s", p->domid, answer->failed.text);
+}
+
+void qubes_open_channels(struct monitor *m)
+{
+	for (uint32_t domid = 1; domid <= MONITOR_DOMID_MAX; domid++) {
+		const struct qube *q = m->by_domid[domid];
+		struct monitor_message open = {.kind = MONITOR_CHANNELS_OPEN, .domid = domid};
+
+		if (!q || q->ended || q->state == QUBE_OPENING)
+			continue;
+		open.channels.owner = q->owner;
+		pending_ask(m, PROCESS_CHANNELS, &open, 0, CLOSE_MS, on_reopened);
+	}
+}
+
 /* What a toolstack says when it begins. */
 
 void qubes_table_begin(struct monitor *m)
@@ -211,6 +233,8 @@ void qubes_table_end(struct monitor *m)
 	m->services[PROCESS_TOOLSTACK].ready = true;
 	if (m->adopting)
 		attendants_adopt(m);
+	if (m->services[PROCESS_CHANNELS].ready)
+		qubes_open_channels(m);
 	m->adopting = false;
 	end_strays(m);
 	if (m->hello_waits)

@@ -99,8 +99,9 @@ int local_cgroups_open(void)
 	}
 	enable(own);
 	group = openat(own, GROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (group < 0 || read_at(group, "cgroup.controllers", text, sizeof(text)) < 0) {
-		LOG_ERRNO("control groups");
+	if (group < 0 || faccessat(group, "cgroup.procs", W_OK, AT_EACCESS) ||
+	    read_at(group, "cgroup.controllers", text, sizeof(text)) < 0) {
+		LOG_ERRNO("no control groups for qubes");
 		return -1;
 	}
 	enable(group);

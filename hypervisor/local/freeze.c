@@ -74,34 +74,54 @@ static void signal_member(const struct local_qube *q, pid_t pid, int signo)
 		LOG_ERRNO("%s: process %d", q->name, (int)pid);
 }
 
+struct look {
+	unsigned int seen;
+	unsigned int running;
+};
+
 static void stop_one(void *arg, struct local_qube *q, pid_t pid)
 {
-	unsigned int *n_running = arg;
+	struct look *look = arg;
 	char state = state_of(pid);
 
+	look->seen++;
 	if (state == 0 || strchr("TtZX", state))
 		return;
-	++*n_running;
+	look->running++;
 	signal_member(q, pid, SIGSTOP);
 }
 
 static void continue_one(void *arg, struct local_qube *q, pid_t pid)
 {
-	(void)arg;
+	struct look *look = arg;
+
+	look->seen++;
 	signal_member(q, pid, SIGCONT);
+}
+
+/* The first process is always there: who sees none may not look, and must not say that it is done. */
+static int look_at_all(struct local_qube *q, struct look *look,
+                       void (*fn)(void *arg, struct local_qube *q, pid_t pid))
+{
+	*look = (struct look){0};
+	if (local_each_process(q->local, q, fn, look))
+		return -1;
+	if (look->seen > 0)
+		return 0;
+	errno = EPERM;
+	return -1;
 }
 
 int local_freeze(struct local_qube *q)
 {
-	unsigned int n_running;
+	struct look look;
 
 	if (q->cgroup >= 0)
 		return freeze_group(q, true);
 	for (unsigned int i = 0; i < ROUNDS_MAX; i++) {
-		n_running = 0;
-		if (local_each_process(q->local, q, stop_one, &n_running))
+		if (look_at_all(q, &look, stop_one))
 			return -1;
-		if (n_running == 0)
+		if (look.running == 0)
 			return 0;
 		wait_a_little();
 	}
@@ -111,7 +131,9 @@ int local_freeze(struct local_qube *q)
 
 int local_thaw(struct local_qube *q)
 {
+	struct look look;
+
 	if (q->cgroup >= 0)
 		return freeze_group(q, false);
-	return local_each_process(q->local, q, continue_one, NULL);
+	return look_at_all(q, &look, continue_one);
 }

@@ -27,7 +27,8 @@
 #define OPEN_MAX  16 /* folders that a walk keeps open; chosen */
 
 /* Without these there are no qubes. */
-static const char *const needed[] = {"usr/lib/qubes/skerry-qube-init", "usr/lib/qubes/qrexec-agent"};
+static const char *const needed[] = {"usr/lib/qubes/skerry-qube-init",
+                                     "usr/lib/qubes/qrexec-agent"};
 
 /* nftw() hands nothing of the caller's to its function. */
 static struct {

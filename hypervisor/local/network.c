@@ -11,12 +11,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +32,7 @@
 #define AGAIN_MAX_MS 10000U
 #define DNS          "10.139.1.1" /* protocol: what qubes ask; spec of the Qubes network */
 #define GATEWAY      0x0a8a0101U  /* 10.138.1.1: of a provider without a netvm; chosen */
+#define NETMASK      "255.0.0.0"  /* of 10.0.0.0/8: both addresses lie in it */
 #define INTERFACE    "eth0"
 
 static void start(struct local_qube *q);
@@ -107,10 +110,30 @@ static int enter_netvm(const struct local *local, const struct local_qube *netvm
 	return fd < 0 ? -1 : setns(fd, CLONE_NEWNET);
 }
 
+/* The user namespace that owns a network namespace, which need not be that of the qube's programs. */
+static int open_owner(const char *net_ns)
+{
+	OWNED_FD int fd = open(net_ns, O_RDONLY | O_CLOEXEC);
+	OWNED_FD int owner = fd < 0 ? -1 : ioctl(fd, NS_GET_USERNS);
+
+	/* The program is to find it. */
+	return owner < 0 || fd_set_cloexec(owner, false) ? -1 : fd_take(&owner);
+}
+
 static void address(char dst[16], uint32_t ip)
 {
 	(void)snprintf(dst, 16, "%u.%u.%u.%u", ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255,
 	               ip & 255);
+}
+
+/* The netvm's address, as on the original; it must lie in the network that pasta can be told of. */
+static uint32_t gateway_of(const struct local_qube *q, const struct local_qube *netvm)
+{
+	uint32_t gateway = netvm && netvm->ip ? netvm->ip : GATEWAY;
+
+	if ((gateway ^ q->ip) >> 24)
+		gateway = (q->ip & 0xffffff00U) | 1U;
+	return gateway == q->ip ? gateway ^ 3U : gateway;
 }
 
 NORETURN static void become_pasta(const struct local_qube *q, const struct local_qube *netvm,
@@ -118,6 +141,7 @@ NORETURN static void become_pasta(const struct local_qube *q, const struct local
 {
 	uid_t id = MONITOR_OWNER_UID_BASE + q->owner;
 	char own[16], gateway[16], user_ns[48], net_ns[48];
+	int owner;
 	char *const env[] = {NULL};
 	uint8_t byte;
 	sigset_t none;
@@ -126,23 +150,24 @@ NORETURN static void become_pasta(const struct local_qube *q, const struct local
 	if (read(go, &byte, 1) != 1)
 		_exit(1);
 	address(own, q->ip);
-	address(gateway, netvm && netvm->ip ? netvm->ip : GATEWAY);
-	(void)snprintf(user_ns, sizeof(user_ns), "/proc/%d/ns/user", (int)q->init.pid);
+	address(gateway, gateway_of(q, netvm));
 	(void)snprintf(net_ns, sizeof(net_ns), "/proc/%d/ns/net", (int)q->init.pid);
+	owner = open_owner(net_ns);
+	(void)snprintf(user_ns, sizeof(user_ns), "/proc/self/fd/%d", owner);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
-	if (enter_netvm(q->local, netvm) ||
+	if (owner < 0 || enter_netvm(q->local, netvm) ||
 	    (q->local->root &&
 	     (setgroups(0, NULL) || setresgid(id, id, id) || setresuid(id, id, id)))) {
 		LOG_ERRNO("%s: the network of its netvm", q->name);
 		_exit(1);
 	}
 	(void)execle(q->local->pasta, "pasta", "--foreground", "--quiet", "--config-net", "-4",
-	             "--ns-ifname", INTERFACE, "--address", own, "--netmask", "255.255.255.255",
-	             "--gateway", gateway, "--dns-forward", DNS, "--no-map-gw", "--no-dhcp", "-t",
-	             "none", "-u", "none", "-T", "none", "-U", "none", "--userns", user_ns,
-	             "--netns", net_ns, (char *)NULL, env);
+	             "--ns-ifname", INTERFACE, "--address", own, "--netmask", NETMASK, "--gateway",
+	             gateway, "--dns-forward", DNS, "--no-map-gw", "--no-dhcp", "-t", "none", "-u",
+	             "none", "-T", "none", "-U", "none", "--userns", user_ns, "--netns", net_ns,
+	             (char *)NULL, env);
 	LOG_ERRNO("%s", q->local->pasta);
 	_exit(1);
 }

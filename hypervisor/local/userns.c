@@ -32,13 +32,16 @@ static int open_shared(const struct local *local)
 
 	for (uint32_t domid = 1; domid <= MONITOR_DOMID_MAX; domid++) {
 		const struct local_qube *q = local->by_domid[domid];
+		OWNED_FD int net = -1;
 		OWNED_FD int own = -1;
 		int parent;
 
 		if (!q)
 			continue;
-		(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)q->init.pid);
-		own = open(path, O_RDONLY | O_CLOEXEC);
+		/* bubblewrap may put the qube's programs one deeper: what it made first owns the others. */
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)q->init.pid);
+		net = open(path, O_RDONLY | O_CLOEXEC);
+		own = net < 0 ? -1 : ioctl(net, NS_GET_USERNS);
 		parent = own < 0 ? -1 : ioctl(own, NS_GET_PARENT);
 		if (parent >= 0)
 			return parent;

@@ -243,7 +243,11 @@ static int leave_dom0(void)
 {
 	OWNED_FD int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	OWNED_FD int log_fd = open_log("skerry-qube-init");
+	const char *home = getenv("HOME");
 
+	/* Where commands begin. */
+	if (!home || chdir(home))
+		LOG_ERRNO("the home folder");
 	if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(log_fd < 0 ? null_fd : log_fd, 1) < 0 ||
 	    dup2(log_fd < 0 ? null_fd : log_fd, 2) < 0)
 		return -1;
@@ -304,10 +308,10 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (fd < 3) {
-		(void)fputs(
-		        "skerry-qube-init: --toolstack-fd is needed; the toolstack of the local ground "
-		        "starts this program\n",
-		        stderr);
+		(void)fputs("skerry-qube-init: --toolstack-fd is needed; the toolstack of the "
+		            "local ground "
+		            "starts this program\n",
+		            stderr);
 		return 2;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);

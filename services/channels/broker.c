@@ -282,31 +282,6 @@ static int listen_for(struct domain *d)
 	return 0;
 }
 
-int broker_add(struct broker *b, uint32_t domid)
-{
-	struct domain *d;
-
-	if (domid >= BROKER_DOMAIN_MAX) {
-		errno = EINVAL;
-		return -1;
-	}
-	broker_remove(b, domid);
-	d = calloc(1, sizeof(*d));
-	if (!d)
-		return -1;
-	d->broker = b;
-	d->domid = domid;
-	d->listener = (struct loop_fd)LOOP_FD_EMPTY;
-	d->log_limit = (struct log_limit)LOG_LIMIT_QUBE;
-	if (listen_for(d)) {
-		free(d);
-		return -1;
-	}
-	d->next = b->domains;
-	b->domains = d;
-	return 0;
-}
-
 /* without its files: they are for the next start */
 static void forget(struct broker *b, struct domain *d)
 {
@@ -321,6 +296,34 @@ static void forget(struct broker *b, struct domain *d)
 		at = &(*at)->next;
 	*at = d->next;
 	free(d);
+}
+
+int broker_add(struct broker *b, uint32_t domid)
+{
+	struct domain *d;
+
+	if (domid >= BROKER_DOMAIN_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	/* The folder stays: it is bound into a qube that runs. */
+	d = find(b, domid);
+	if (d)
+		forget(b, d);
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return -1;
+	d->broker = b;
+	d->domid = domid;
+	d->listener = (struct loop_fd)LOOP_FD_EMPTY;
+	d->log_limit = (struct log_limit)LOG_LIMIT_QUBE;
+	if (listen_for(d)) {
+		free(d);
+		return -1;
+	}
+	d->next = b->domains;
+	b->domains = d;
+	return 0;
 }
 
 void broker_remove(struct broker *b, uint32_t domid)

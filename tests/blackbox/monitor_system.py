@@ -18,9 +18,22 @@ PAIR_FD = 40
 def start_time(pid):
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rsplit(b")", 1)[1].split()[19])
+            fields = file.read().rsplit(b")", 1)[1].split()
     except OSError:
         return None
+    # One that has ended and is not reaped yet, by whoever adopted it, has ended.
+    return int(fields[19]) if fields[0] not in (b"Z", b"X") else None
+
+
+def describe(pid):
+    """Who a process is, for messages."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            lines = dict(line.split(":", 1) for line in file if ":" in line)
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return f"{pid} {lines['Name'].strip()} {lines['State'].strip()} {file.read()[:150]}"
+    except OSError:
+        return f"{pid} gone"
 
 
 def usable():
@@ -106,7 +119,10 @@ class System:
         self.daemon.kill(signal.SIGTERM)
         equal(self.daemon.wait(output=False), 0, "exit status of skerryd")
         self.peer.close()
-        wait_for(lambda: not self.alive(), "every process ended")
+        try:
+            wait_for(lambda: not self.alive(), "every process ended")
+        except Failure:
+            raise Failure("left: " + "; ".join(describe(pid) for pid in self.alive())) from None
         equal(os.listdir(os.path.join(self.root, "run/skerry")), [], "files left in run/skerry")
 
     def close(self):
