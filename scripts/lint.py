@@ -64,7 +64,7 @@ def shell(_):
 
 def spelling(_):
     texts = [f for f in files(".c", ".h", ".md", ".py", ".build", ".1", ".5", ".7", ".8", ".sh")]
-    return [(f, ["codespell", "--ignore-words-list=fo,te,ot,nd,sav,ans,isnt,crate,inout,ro,nin", f]) for f in texts]
+    return [(f, ["codespell", "--ignore-words-list=fo,te,ot,nd,sav,ans,isnt,crate,inout,ro,nin,passt", f]) for f in texts]
 
 
 def manuals(_):

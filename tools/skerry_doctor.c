@@ -204,7 +204,8 @@ static const struct check checks[] = {
          "add landlock to the kernel's lsm= list; without it files are kept apart by namespaces "
          "alone"},
         {"bubblewrap", look_bubblewrap, "apt-get install bubblewrap"},
-        {"pasta", look_pasta, "apt-get install passt; without it qubes have no network"},
+        {"pasta", look_pasta,
+         "install pasta: on Debian apt-get install passt; without it qubes have no network"},
         {"cgroup", look_cgroup,
          "without control groups a qube can take all memory; run in a session of systemd, or "
          "'systemd-run --user --scope -p Delegate=yes'"},

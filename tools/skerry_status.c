@@ -87,7 +87,9 @@ static bool stat_read(struct process *process)
 /* Whether a NUL-separated list has this entry. */
 static bool list_has(const char *list, size_t len, const char *entry)
 {
-	for (size_t at = 0; list && at < len; at += strlen(list + at) + 1)
+	if (!list)
+		return false;
+	for (size_t at = 0; at < len; at += strlen(list + at) + 1)
 		if (strcmp(list + at, entry) == 0)
 			return true;
 	return false;
@@ -99,7 +101,9 @@ static const char *about_of(int pid)
 	size_t len, at = 0, words = 0;
 	const char *list = proc_read(pid, "cmdline", &len), *last = "";
 
-	for (; list && at < len; at += strlen(list + at) + 1, words++)
+	if (!list)
+		return last;
+	for (; at < len; at += strlen(list + at) + 1, words++)
 		if (words && list[at] != '-' && isalpha((unsigned char)list[at]))
 			last = list + at;
 	return last;

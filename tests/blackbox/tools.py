@@ -316,8 +316,8 @@ def _(t):
 @case("skerry watch: events as they come, also in pieces, until the service ends")
 def _(t):
     def events(channel):
-        for piece in (b"1\0\0connection-established\0\0", b"1\0wo", b"rk\0domain-start\0start_guid\0Tr",
-                      b"ue\0\0001\0work\0property-set:label\0newvalue\0a\x1bb\0\0"):
+        for piece in (b"1\0\0connection-established\0\0", b"1\0wo", b"rk\0domain-start\0start_guid\0T",
+                      b"rue\0\0" b"1\0work\0property-set:label\0newvalue\0a\x1bb\0\0"):
             channel.send(piece)
     Admin(t, {"admin.Events+ dom0": events})
     said = run(t, "skerry", "watch", status=1)

@@ -145,26 +145,35 @@ static bool option_find(const struct parse *parse, const char *word, struct opti
 	return true;
 }
 
-static void given_add(struct parse *parse, int row, const char *value)
+/* A value that is none of the row's choices is an error. */
+static void choice_check(const struct parse *parse, const struct arg *arg, const char *value)
 {
-	struct arg_given *given = &parse->args->given[row];
-	const char *const *choices = parse->table[row].choices;
 	struct text_list names = {0};
 
-	for (size_t i = 0; choices && choices[i]; i++) {
-		if (strcmp(choices[i], value) == 0) {
-			choices = NULL;
-			break;
-		}
-		text_list_add(&names, arena_printf("'%s'", choices[i]));
+	if (!arg->choices)
+		return;
+	for (const char *const *choice = arg->choices; *choice; choice++) {
+		if (strcmp(*choice, value) == 0)
+			return;
+		text_list_add(&names, arena_printf("'%s'", *choice));
 	}
-	if (choices)
-		args_error(parse->args->program, "argument %s: invalid choice: %s (choose from %s)",
-		           args_row_name(&parse->table[row]), text_repr(value),
-		           text_list_join(&names, ", "));
+	args_error(parse->args->program, "argument %s: invalid choice: %s (choose from %s)",
+	           args_row_name(arg), text_repr(value), text_list_join(&names, ", "));
+}
+
+static void given_push(struct parse *parse, int row, const char *value)
+{
+	struct arg_given *given = &parse->args->given[row];
+
 	given->items = arena_grow(given->items, given->n * sizeof(*given->items),
 	                          (given->n + 1) * sizeof(*given->items));
 	given->items[given->n++] = value;
+}
+
+static void given_add(struct parse *parse, int row, const char *value)
+{
+	choice_check(parse, &parse->table[row], value);
+	given_push(parse, row, value);
 }
 
 /* Least and most arguments of a row. */
@@ -306,17 +315,11 @@ static int positional_fill(struct parse *parse, int row, int at, int n)
 				skipped = true; /* the first "--" only */
 				continue;
 			}
-			if (parse->table[row].kind == ARG_COMMANDS && parse->args->given[row].n) {
-				/* choices are those of the first word */
-				struct arg_given *given = &parse->args->given[row];
-
-				given->items =
-				        arena_grow(given->items, given->n * sizeof(*given->items),
-				                   (given->n + 1) * sizeof(*given->items));
-				given->items[given->n++] = parse->argv[at];
-			} else {
+			/* choices are those of the first word */
+			if (parse->args->given[row].n)
+				given_push(parse, row, parse->argv[at]);
+			else
 				given_add(parse, row, parse->argv[at]);
-			}
 		}
 	} else {
 		for (; n > 0; at++) {

@@ -163,16 +163,24 @@ static struct device device_decode(const char *line, const char *class, const ch
 	return device;
 }
 
+struct devices devices_decode(const char *class, const char *backend, const char *text)
+{
+	struct text_list lines = text_list_lines(text);
+	struct devices devices = {.items = arena_alloc((lines.n + 1) * sizeof(*devices.items))};
+
+	for (size_t i = 0; i < lines.n; i++)
+		devices.items[devices.n++] = device_decode(lines.items[i], class, backend);
+	return devices;
+}
+
 struct devices devices_load(const char *class, const char *what, const char *qube,
                             const char *argument)
 {
 	const char *method = arena_printf("admin.vm.device.%s.%s", class, what);
-	struct devices devices = {.reply = admin_call(method, argument, qube, NULL)};
-	struct text_list lines = text_list_lines(devices.reply.content);
+	struct admin_reply reply = admin_call(method, argument, qube, NULL);
+	struct devices devices = devices_decode(class, qube, reply.content);
 
-	devices.items = arena_alloc((lines.n + 1) * sizeof(*devices.items));
-	for (size_t i = 0; i < lines.n; i++)
-		devices.items[devices.n++] = device_decode(lines.items[i], class, qube);
+	devices.reply = reply;
 	return devices;
 }
 

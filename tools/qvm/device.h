@@ -24,6 +24,9 @@ struct devices {
 	struct admin_reply reply;
 };
 
+/** devices_decode() - the lines of such a reply; what a line does not say is empty */
+struct devices devices_decode(const char *class, const char *backend, const char *text);
+
 /** devices_load() - admin.vm.device.CLASS.WHAT of a qube, in the server's order */
 struct devices devices_load(const char *class, const char *what, const char *qube,
                             const char *argument);
