@@ -26,9 +26,23 @@ static struct admin_reply failed(const char *what)
 	return admin_reply_error("QubesException", arena_printf("%s: %s", what, strerror(errno)));
 }
 
+/* How far it is, for who looks on. */
+static void progress(long long done, long long size)
+{
+	static long long shown = -1;
+	long long percent = size > 0 ? done * 100 / size : 100;
+
+	if (percent == shown || !isatty(STDERR_FILENO))
+		return;
+	shown = percent;
+	err_printf("importing: %3lld %%", percent);
+	(void)!fd_write_all(STDERR_FILENO, done < size ? "\r" : "\n", 1);
+}
+
 /* The size line, then the file; 0, or -1 with errno. A reader that has enough is no error. */
 static int feed(int to, int file, const char *head)
 {
+	long long size = strtoll(head, NULL, 10), done = 0;
 	char *chunk = arena_alloc(COPY_CHUNK);
 	ssize_t n;
 
@@ -41,6 +55,8 @@ static int feed(int to, int file, const char *head)
 			return -1;
 		if (fd_write_all(to, chunk, (size_t)n))
 			return errno == EPIPE ? 0 : -1;
+		done += n;
+		progress(done, size);
 	}
 	return 0;
 }
