@@ -296,3 +296,65 @@ void method_import_end(struct call *c)
 	call_wait(c);
 	(void)storage_ask(&q, on_import_ended, c);
 }
+
+/* For backups: where the state that is at rest lies; "file PATH" or "dir PATH", nothing for what this
+ * machine has anyway. */
+static void on_export_begun(void *arg, const struct storage_answer *a,
+                            const struct text *parts UNUSED)
+{
+	struct call *c = arg;
+
+	turn_begin();
+	if (a->kind == STORAGE_FAILED)
+		storage_fault(a, &c->fault);
+	else if (a->medium == STORAGE_MEDIUM_FILE || a->medium == STORAGE_MEDIUM_DIR)
+		text_printf(&c->reply, "%s %s", a->medium == STORAGE_MEDIUM_FILE ? "file" : "dir",
+		            storage_inner_path(a->path));
+	call_finish(c);
+	turn_end(true);
+}
+
+void method_export_begin(struct call *c)
+{
+	struct volume *v = import_volume(c);
+	struct storage_request q;
+	struct pool *p = v ? pool_by_name(v->pool) : NULL;
+
+	if (!v || !keeps_data(c, v) || (p && text_equal(p->driver, "host")))
+		return;
+	if (v->revisions_to_keep == -1 && qube_active(c->dest)) {
+		call_refuse(c, E_STORAGE,
+		            "%s of %s is used without snapshots (revisions_to_keep -1): it cannot "
+		            "be saved while the "
+		            "qube runs",
+		            v->name, c->dest->name);
+		return;
+	}
+	storage_of(c->dest, v, STORAGE_EXPORT, &q);
+	call_wait(c);
+	(void)storage_ask(&q, on_export_begun, c);
+}
+
+static void on_export_ended(void *arg, const struct storage_answer *a,
+                            const struct text *parts UNUSED)
+{
+	struct call *c = arg;
+
+	turn_begin();
+	if (a->kind == STORAGE_FAILED)
+		storage_fault(a, &c->fault);
+	call_finish(c);
+	turn_end(true);
+}
+
+void method_export_end(struct call *c)
+{
+	struct volume *v = import_volume(c);
+	struct storage_request q;
+
+	if (!v)
+		return;
+	storage_of(c->dest, v, STORAGE_EXPORT_END, &q);
+	call_wait(c);
+	(void)storage_ask(&q, on_export_ended, c);
+}

@@ -19,5 +19,7 @@ void method_volume_set_revisions(struct call *c);
 void method_volume_set_rw(struct call *c);
 void method_import_begin(struct call *c);
 void method_import_end(struct call *c);
+void method_export_begin(struct call *c);
+void method_export_end(struct call *c);
 
 #endif

@@ -266,7 +266,8 @@ static int unpack_symlink(struct unpack *u)
 	if (dir < 0 || make_room(u, dir, last))
 		return -1;
 	if (symlinkat(u->h.link, dir, last) ||
-	    (u->owners && fchownat(dir, last, owner_of(u, u->h.uid), owner_of(u, u->h.gid), AT_SYMLINK_NOFOLLOW)) ||
+	    (u->owners && fchownat(dir, last, owner_of(u, u->h.uid), owner_of(u, u->h.gid),
+	                           AT_SYMLINK_NOFOLLOW)) ||
 	    utimensat(dir, last, times, AT_SYMLINK_NOFOLLOW))
 		return bad_errno(u, u->h.name);
 	return 0;

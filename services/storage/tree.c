@@ -182,7 +182,8 @@ static int copy_symlink(struct level *l, int dir, const char *name, const struct
 	target[n] = '\0';
 	if (symlinkat(target, l->to, name))
 		return -1;
-	if (l->c->owners && fchownat(l->to, name, owner_of(l->c, st->st_uid), owner_of(l->c, st->st_gid), AT_SYMLINK_NOFOLLOW))
+	if (l->c->owners && fchownat(l->to, name, owner_of(l->c, st->st_uid),
+	                             owner_of(l->c, st->st_gid), AT_SYMLINK_NOFOLLOW))
 		return -1;
 	return utimensat(l->to, name, times, AT_SYMLINK_NOFOLLOW);
 }
