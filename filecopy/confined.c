@@ -97,7 +97,8 @@ static int enter_destination(struct receive_config *config)
 		LOG_ERRNO("the destination");
 		return -1;
 	}
-	with_proc = receive_needs_proc(seen);
+	/* What root can name by capability he cannot any more when he has given them up. */
+	with_proc = geteuid() == 0 || receive_needs_proc(seen);
 	seen = fd_close(seen);
 	if (confine_to(path, with_proc))
 		return -1;

@@ -67,9 +67,13 @@ int send_header(struct sender *s, const struct stat *st, struct filecopy_header 
 static off_t next_edge(int fd, off_t at, off_t size, bool *ret_hole)
 {
 	off_t data = lseek(fd, at, SEEK_DATA);
+	struct stat now;
 	off_t edge;
 
 	*ret_hole = data > at || (data < 0 && errno == ENXIO);
+	/* Behind the end of a file that shrank is no hole: the read will tell. */
+	if (data < 0 && (fstat(fd, &now) || now.st_size < size))
+		*ret_hole = false;
 	edge = *ret_hole ? data : lseek(fd, at, SEEK_HOLE);
 	/* A file system that cannot tell: all of it is data. */
 	if (edge < at || edge > size)

@@ -178,6 +178,29 @@ def _(t, sut):
     check(err.startswith(b"sent 0/40960 KB\r") and err.endswith(b"sent 40960/40960 KB\r\n"), err)
 
 
+@both("a file manager's script shows the progress in a window, and failures in another")
+def _(t, sut):
+    home(sut, "vma", "a", bytes(40 << 20))
+    windows = sut.inside("vma", "windows")
+    os.symlink(QUBE + "qubes-fs-tree-check", t.path("bin/qubes-fs-tree-check"))
+    for name in ("qvm-copy-to-vm.gnome", "qvm-move-to-vm.gnome"):
+        os.symlink(os.path.join(SOURCE, "qube/filecopy/qvm-copy-to-vm.gnome"), t.path("bin", name))
+    t.script("bin/zenity", f'echo "$*" >>{windows}\n[ "$1" = --error ] || cat >>{windows}\n')
+    env = {"PATH": t.path("bin") + ":/usr/bin:/bin"}
+    status, _, err = run(t, sut, "qvm-copy-to-vm.gnome", "a", env=env)
+    equal(status, 0, err.decode())
+    with open(windows, encoding="ascii") as file:
+        shown = file.read().splitlines()
+    check(shown[0].startswith("--progress") and "Copying" in shown[0], shown)
+    equal((shown[-1], len(arrived(sut, "a"))), ("100", 40 << 20))
+    os.unlink(windows)
+    run(t, sut, "qvm-move-to-vm.gnome", "a", env=env)
+    with open(windows, encoding="ascii") as file:
+        shown = file.read()
+    check("--error --no-markup --text" in shown and 'A file named "a" already exists' in shown, shown)
+    check(os.path.exists(home(sut, "vma", "a")), "it is still there")
+
+
 @both("dom0 copies and moves into a qube, and has no service to receive with")
 def _(t, sut):
     sut.write("file", b"from dom0")
