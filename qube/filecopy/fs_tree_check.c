@@ -79,11 +79,11 @@ int main(int argc, char **argv)
 		if (tree_check_argument(name, argv[i]))
 			r = tree_check(&config, argv[i], &bytes);
 		if (r == TREE_CHECK_REFUSED)
-			return r;
+			return (int)r;
 		if (r != TREE_CHECK_FINE)
 			worst = r;
 	}
 	if (machine)
 		(void)printf("%llu\n", (unsigned long long)bytes);
-	return worst;
+	return (int)worst;
 }

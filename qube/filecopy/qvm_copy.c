@@ -313,6 +313,6 @@ int main(int argc, char **argv)
 		return status;
 	checked = check_files(&args, &bytes);
 	if (checked == TREE_CHECK_REFUSED)
-		return checked;
+		return STATUS_FAILED;
 	return run(&args, checked == TREE_CHECK_FINE ? plain : all_names, bytes);
 }
