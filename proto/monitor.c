@@ -277,7 +277,8 @@ static bool volumes_ok(const struct monitor_create *c)
 		const struct monitor_volume *v = &c->volumes[i];
 		bool pathless = v->kind == MONITOR_VOLUME_NONE || v->kind == MONITOR_VOLUME_HOST;
 
-		if ((v->role[0] == '\0') != (v->kind == MONITOR_VOLUME_NONE) ||
+		/* One of kind NONE may have a role: a volume with nothing in it. */
+		if ((v->role[0] == '\0' && v->kind != MONITOR_VOLUME_NONE) ||
 		    (pathless ? v->path[0] != '\0' : v->path[0] != '/'))
 			return false;
 	}

@@ -135,7 +135,7 @@ struct monitor_hello {
 
 struct monitor_volume {
 	char role
-	        [MONITOR_ROLE_LEN]; /* "root", "private", "volatile", "kernel"; "" with kind NONE */
+	        [MONITOR_ROLE_LEN]; /* "root", "private", "volatile", "kernel"; may be "" with kind NONE */
 	char path[MONITOR_PATH_LEN]; /* absolute, or "" for NONE and HOST */
 	uint32_t kind;
 	uint32_t read_only; /* 0 or 1 */

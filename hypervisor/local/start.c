@@ -179,28 +179,45 @@ static void on_ready(void *arg, uint32_t events)
 }
 
 /* What there must be is looked for before anything is made, so that the answer names it. */
+static const char *wrong_volume(const struct monitor_volume *v, const char *role)
+{
+	static char text[MONITOR_TEXT_LEN];
+	const char *why = NULL;
+	struct stat st;
+
+	if (v->kind == MONITOR_VOLUME_HOST && strcmp(role, "root") == 0)
+		return NULL;
+	if (v->kind == MONITOR_VOLUME_NONE)
+		why = "is missing";
+	else if (v->kind != MONITOR_VOLUME_DIR)
+		why = "is no folder, and this ground takes nothing else: choose a pool of folders";
+	else if (stat(v->path, &st) || !S_ISDIR(st.st_mode))
+		why = "has no folder on disk";
+	if (!why)
+		return NULL;
+	(void)snprintf(text, sizeof(text), "the %s volume %s", role, why);
+	return text;
+}
+
+/* Of the other volumes (volatile, kernel) this ground has no use. */
 static const char *missing(const struct monitor_create *c, enum monitor_error *error)
 {
-	bool root = false, private = false;
+	static const char *const roles[] = {"root", "private"};
+	static const struct monitor_volume none;
 
 	*error = MONITOR_E_VOLUME;
-	for (size_t i = 0; i < MONITOR_VOLUMES_MAX; i++) {
-		const struct monitor_volume *v = &c->volumes[i];
-		struct stat st;
+	for (size_t r = 0; r < ARRAY_LEN(roles); r++) {
+		const struct monitor_volume *v = &none;
+		const char *why;
 
-		if (v->kind == MONITOR_VOLUME_NONE)
-			continue;
-		if (v->kind != MONITOR_VOLUME_DIR && v->kind != MONITOR_VOLUME_HOST)
-			return "this ground takes folders as volumes, not images or devices";
-		if (v->kind == MONITOR_VOLUME_DIR && (stat(v->path, &st) || !S_ISDIR(st.st_mode)))
-			return "a volume's folder is missing";
-		root = root || strcmp(v->role, "root") == 0;
-		private = private ||
-		          (strcmp(v->role, "private") == 0 && v->kind == MONITOR_VOLUME_DIR);
+		for (size_t i = 0; i < MONITOR_VOLUMES_MAX; i++)
+			if (strcmp(c->volumes[i].role, roles[r]) == 0)
+				v = &c->volumes[i];
+		why = wrong_volume(v, roles[r]);
+		if (why)
+			return why;
 	}
-	if (root && private)
-		return NULL;
-	return root ? "no folder for the private volume" : "no root volume";
+	return NULL;
 }
 
 static int make_child(struct local_qube *q, const struct monitor_create *create)

@@ -64,10 +64,27 @@ static int domain_from_text(const char *text, int *ret_domain)
 	return 0;
 }
 
+#define SYSTEM_BROKER "/run/skerry/channels/0/broker.sock"
+
+/*
+ * dom0's own programs on a system whose channels are made by a broker, started by a user and not by the
+ * monitor: nothing is set, and dom0's socket is where it always is. NULL: there is none.
+ */
+static const char *system_broker(const struct vchan_config *config, const char *transport)
+{
+	static char path[PATH_MAX];
+
+	if (config->dir || config->broker || (transport && *transport) ||
+	    path_make(path, sizeof(path), SYSTEM_BROKER, NULL) || access(path, F_OK))
+		return NULL;
+	return path;
+}
+
 int vchan_config_from_env(struct vchan_config *out)
 {
 	const char *transport = getenv("VCHAN_TRANSPORT");
 	const char *domain = getenv("VCHAN_DOMAIN");
+	const char *broker;
 
 	*out = (struct vchan_config){.transport = VCHAN_SOCKET,
 	                             .dir = getenv("VCHAN_SOCKET_DIR"),
@@ -76,7 +93,11 @@ int vchan_config_from_env(struct vchan_config *out)
 		out->transport = VCHAN_GRANT;
 		return grant_own_domain(&out->own);
 	}
-	if (transport && strcmp(transport, "memfd") == 0) {
+	broker = system_broker(out, transport);
+	if (broker) {
+		out->broker = broker;
+		out->transport = VCHAN_MEMFD;
+	} else if (transport && strcmp(transport, "memfd") == 0) {
 		out->transport = VCHAN_MEMFD;
 	} else if (transport && *transport && strcmp(transport, "socket") != 0) {
 		errno = EINVAL;

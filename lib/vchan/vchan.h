@@ -59,6 +59,7 @@ void vchan_use_grant(void);
 
 /** vchan_config_from_env() - transport, dir, broker and own domid from VCHAN_TRANSPORT (socket | memfd |
  *  grant), VCHAN_SOCKET_DIR, VCHAN_BROKER and VCHAN_DOMAIN; the strings are borrowed from the environment.
+ *  With none of the first three, and dom0's socket of a broker below the root: memfd by that broker.
  *  Without the first three, a program that may use grants does so where there is Xen, and asks
  *  xenstore for its domain.
  *  Errors: 0, or -1 with errno EINVAL (a domain that is no number, an unknown transport). */

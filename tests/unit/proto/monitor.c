@@ -166,7 +166,8 @@ static void test_monitor_texts(void **state)
 	REFUSED(MONITOR_CREATE, m.create.kernel[0] = '\n');
 	REFUSED(MONITOR_CREATE, m.create.cmdline[0] = 0x7f);
 	REFUSED(MONITOR_CREATE, memset(m.create.initrd, 'a', MONITOR_PATH_LEN));
-	REFUSED(MONITOR_CREATE, m.create.volumes[2].role[0] = 'x');
+	REFUSED(MONITOR_CREATE, m.create.volumes[2].role[0] = '/');
+	REFUSED(MONITOR_CREATE, m.create.volumes[1].role[0] = '\0');
 	REFUSED(MONITOR_CALL, m.call.service[0] = '+');
 	REFUSED(MONITOR_CALL, m.call.service[3] = ' ');
 	REFUSED(MONITOR_CALL, memset(m.call.service, 0, MONITOR_SERVICE_LEN));
