@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What ./run shows: three qubes, a policy, and calls between them, on this machine's namespaces.
+"""What ./run shows: a Skerry system on this machine's namespaces, at work on real input.
 
-Each qube is an agent in a sandbox of its own (bubblewrap): own home, own processes, no network,
-nothing of the machine but /usr read-only. Where bubblewrap cannot be used the agents run plainly and
-the tour says so. Everything lives in one temporary folder and ends with the tour.
+The system is the installed one: skerryd and what it starts, with every path below one folder. Everything
+here is done with the commands that a user has. Qubes that the tour makes stay; ./run finds them again.
 """
 
 import argparse
@@ -19,35 +18,17 @@ import tempfile
 import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(SOURCE, "tests", "blackbox"))
-from system import NotStarted, PLACES, Qube, System  # noqa: E402
+STAGE = os.path.join(SOURCE, "build", "stage", "usr", "local")
+COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+LIMIT = 120  # seconds for any one command; only a hang takes so long
 
-STATE = os.path.join(os.environ.get("XDG_RUNTIME_DIR") or "/tmp", f"skerry-run.{os.getuid()}.json")
-DOCUMENT = os.path.join(SOURCE, "LICENSES", "GPL-2.0-or-later.txt")
-
-POLICY = """# Who may call what. First match decides; see `skerry policy why`.
-demo.Store   *  work       vault      allow
-demo.Fetch   *  work       vault      allow
-demo.Open    *  work       untrusted  ask    default_target=untrusted
-demo.Fetch   *  untrusted  vault      deny
-*            *  @anyvm     @anyvm     deny   notify=no
+POLICY = """# Who may call what. The first match decides; see `skerry policy why`.
+# This file is yours: the tour only makes it if it is not there.
+qubes.Filecopy    *  untrusted  work      allow
+qubes.PdfConvert  *  untrusted  @dispvm   allow
+qubes.Filecopy    *  untrusted  vault     deny  notify=no
 """
 
-SERVICES = {
-    "vault": {
-        # Stores what arrives under the name in the argument, then says the digest of what it stored.
-        "demo.Store": "#!/bin/sh\nmkdir -p \"$HOME/Documents\" && cat >\"$HOME/Documents/$1\" &&\n"
-                      "exec sha256sum <\"$HOME/Documents/$1\"\n",
-        "demo.Fetch": "#!/bin/sh\nexec cat \"$HOME/Documents/$1\"\n",
-    },
-    "untrusted": {
-        "demo.Open": "#!/bin/sh\nlines=$(wc -l)\n"
-                     "echo \"untrusted opened a document of $lines lines from $QREXEC_REMOTE_DOMAIN\"\n",
-    },
-    "work": {},
-}
-
-COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 failures = []
 
 
@@ -68,279 +49,14 @@ def verdict(good, text):
     print("   " + (paint("ok", 32) if good else paint("WRONG", 31)) + "  " + text, flush=True)
     if not good:
         failures.append(text)
+    return good
 
 
-# --- the sandbox of a qube -------------------------------------------------------------------------
-
-def sandbox_usable():
-    """Whether an ordinary user can make a sandbox here; the reason if not."""
-    if not shutil.which("bwrap"):
-        return "bubblewrap is not installed"
-    more = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    probe = subprocess.run(["bwrap", "--unshare-all", "--uid", "1000", "--ro-bind", "/", "/", "true"],
-                           capture_output=True, check=False, **more)
-    return "" if probe.returncode == 0 else probe.stderr.decode(errors="replace").strip()
-
-
-def sandbox(system, qube, argv, env):
-    """The argv of an agent in a sandbox. Paths inside are those of a real qube; env is changed."""
-    inside = lambda *names: system.inside(qube.name, *names)  # noqa: E731
-    system.write(f"q/{qube.name}/etc/passwd",
-                 "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
-    system.write(f"q/{qube.name}/etc/group", "root:x:0:\nuser:x:1000:\n")
-    argv_out = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--uid", "1000",
-                "--gid", "1000", "--hostname", qube.name, "--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
-        if os.path.islink("/" + name):
-            argv_out += ["--symlink", os.readlink("/" + name), "/" + name]
-        elif os.path.isdir("/" + name):
-            argv_out += ["--ro-bind", "/" + name, "/" + name]
-    argv_out += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/opt/qubes",
-                 "--bind", inside("run"), "/run", "--symlink", "../run", "/var/run",
-                 "--bind", inside("home/user"), "/home/user", "--ro-bind", inside("etc"), "/etc",
-                 "--bind", system.path("run/vchan"), "/run/vchan"]
-    for name in ("qrexec-agent", "qrexec-client-vm"):
-        argv_out += ["--ro-bind", system.program(name), "/opt/qubes/" + name]
-    argv_out += ["--chdir", "/home/user", "/opt/qubes/qrexec-agent"] + argv[1:]
-    system.folder("q", qube.name, "run/vchan")
-    env.update(PATH="/opt/qubes:/usr/local/bin:/usr/bin:/bin", HOME="/home/user", USER="user",
-               VCHAN_SOCKET_DIR="/run/vchan")
-    del env["SKERRY_ROOT"]
-    return argv_out
-
-
-def reachable(build, root):
-    """The build tree; for root, where nobody cannot reach it (a clone in /root), a copy of its programs."""
-    if os.geteuid() != 0:
-        return build
-    try:
-        subprocess.run([os.path.join(build, PLACES["skerry"], "skerry"), "--version"], user="nobody",
-                       group="nogroup", extra_groups=[], stdout=subprocess.DEVNULL, check=True)
-        return build
-    except PermissionError:
-        pass
-    for place in set(PLACES.values()) - {"bench"}:
-        with os.scandir(os.path.join(build, place)) as entries:
-            for entry in entries:
-                if entry.is_file() and os.access(entry.path, os.X_OK):
-                    os.makedirs(os.path.join(root, "programs", place), exist_ok=True)
-                    shutil.copy(entry.path, os.path.join(root, "programs", place, entry.name))
-    return os.path.join(root, "programs")
-
-
-# --- the tour --------------------------------------------------------------------------------------
-
-class Tour:
-    def __init__(self, build):
-        self.why_plain = sandbox_usable()
-        self.root = tempfile.mkdtemp(prefix="skerry-", dir="/tmp")
-        qubes = [Qube("work", 1, tags=["trusted"]), Qube("untrusted", 2), Qube("vault", 3)]
-        self.system = System(self.root, reachable(os.path.abspath(build), self.root), qubes, POLICY, trace=True,
-                             transport="memfd",
-                             wrap=None if self.why_plain else
-                             lambda qube, argv, env: sandbox(self.system, qube, argv, env))
-        self.user = self.system.account.pw_name if self.why_plain else "user"
-        self.asker = None
-
-    def start(self):
-        heading("2. Three qubes: work, untrusted, vault")
-        if self.why_plain:
-            print("   " + paint("warning", 33) + ": no sandboxes here (" + self.why_plain +
-                  "); the qubes' agents run plainly")
-        for qube, services in SERVICES.items():
-            for name, text in services.items():
-                self.system.service(qube, name, text)
-        began = time.monotonic()
-        self.system.start()
-        self.write_state()
-        verdict(True, f"policy service, 3 daemons, 3 agents in {1000 * (time.monotonic() - began):.0f}"
-                      " ms" + ("" if self.why_plain else ", each agent in a sandbox of its own"))
-        show("in " + self.root + "; logs in var/log/qubes there")
-        return self
-
-    def write_state(self):
-        """What ./run stop needs: the folder, and each process with the moment of its start."""
-        pids = {str(p.pid): start_time(p.pid) for p in self.system.started}
-        pids[str(os.getpid())] = start_time(os.getpid())
-        try:
-            drop_state()
-            fd = os.open(STATE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            show(f"./run stop will not find this system: {error}")
-            return
-        with os.fdopen(fd, "w", encoding="ascii") as file:
-            json.dump({"root": self.root, "pids": pids}, file)
-
-    def in_qube(self, qube, command, stdin=b""):
-        """Run a command inside a qube, the way dom0 does: a call."""
-        return self.system.call(None, qube, f"{self.user}:{command}", stdin=stdin)
-
-    def client(self):
-        return "qrexec-client-vm" if not self.why_plain else self.system.program("qrexec-client-vm")
-
-    def home(self, qube):
-        return self.system.inside(qube, "home/user")
-
-    def skerry(self, *words):
-        more = {}
-        if os.geteuid() == 0:
-            more.update(user=self.system.account.pw_uid, group=self.system.account.pw_gid,
-                        extra_groups=[])
-        result = subprocess.run([self.system.program("skerry"), *words], env=self.system.env(),
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **more)
-        return result.returncode, result.stdout.decode(errors="backslashreplace")
-
-    def allowed(self):
-        heading("3. An allowed call: a document from work to vault")
-        with open(DOCUMENT, "rb") as file:
-            document = file.read()
-        path = os.path.join(self.home("work"), "licence.txt")
-        self.system.write(os.path.relpath(path, self.root), document)
-        show(f"work$ qrexec-client-vm vault demo.Store+licence.txt <licence.txt   # {len(document)} bytes")
-        result = self.in_qube("work", f"{self.client()} vault demo.Store+licence.txt <\"$HOME\"/licence.txt")
-        show((result.stdout + result.stderr).decode(errors="backslashreplace"))
-        digest = result.stdout.decode(errors="replace").split(" ")[0]
-        verdict(result.returncode == 0 and digest == hashlib.sha256(document).hexdigest(),
-                "vault says the digest that the document has here")
-        back = self.in_qube("work", f"{self.client()} vault demo.Fetch+licence.txt </dev/null")
-        verdict(back.returncode == 0 and back.stdout == document,
-                "fetched back into work it is identical, byte for byte")
-
-    def refused(self):
-        heading("4. A refused call: untrusted wants the document")
-        show("untrusted$ qrexec-client-vm vault demo.Fetch+licence.txt")
-        result = self.in_qube("untrusted", f"{self.client()} vault demo.Fetch+licence.txt </dev/null")
-        show((result.stdout + result.stderr).decode(errors="backslashreplace"))
-        verdict(result.returncode == 126 and result.stdout == b"", "refused: exit status 126, no byte")
-        show("dom0$ skerry policy why --system-info=$FACTS untrusted vault demo.Fetch+licence.txt")
-        code, text = self.skerry("policy", "why", f"--system-info={self.system.facts}", "untrusted", "vault", "demo.Fetch+licence.txt")
-        show(text)
-        verdict("30-user.policy" in text and "deny" in text and code in (0, 1),
-                "the deciding rule, with file and line")
-
-    def start_asker(self, *words, **more):
-        """The prompt service of dom0, where the policy looks for it."""
-        link = self.system.path("etc/qubes-rpc/policy.Ask")
-        if not os.path.islink(link):
-            os.symlink("../../run/qubes/policy-agent.sock", link)
-        sock = self.system.path("run/qubes/policy-agent.sock")
-        if os.path.exists(sock):
-            os.unlink(sock)
-        self.asker = self.system.popen([self.system.program("skerry"), "ask", *words], **more)
-        end = time.monotonic() + 10
-        while not os.path.exists(sock) and self.asker.poll() is None and time.monotonic() < end:
-            time.sleep(0.01)
-
-    def stop_asker(self):
-        if self.asker and self.asker.poll() is None:
-            self.asker.terminate()
-            self.asker.wait()
-        self.asker = None
-
-    def asked(self):
-        heading("5. A call that asks first: work wants untrusted to open the document")
-        command = f"{self.client()} untrusted demo.Open <\"$HOME\"/licence.txt"
-        show("work$ qrexec-client-vm untrusted demo.Open <licence.txt")
-        if sys.stdin.isatty() and sys.stdout.isatty():
-            show("Answer the prompt below, as dom0's user.")
-            self.start_asker()
-            result = self.in_qube("work", command)
-            self.stop_asker()
-            show((result.stdout + result.stderr).decode(errors="backslashreplace"))
-            verdict(result.returncode in (0, 126), "allowed: it was opened" if result.returncode == 0
-                    else "refused, as you said")
-            return
-        show("dom0$ skerry ask --answer allow:untrusted")
-        self.start_asker("--answer", "allow:untrusted")
-        result = self.in_qube("work", command)
-        self.stop_asker()
-        show((result.stdout + result.stderr).decode(errors="backslashreplace"))
-        verdict(result.returncode == 0 and b"untrusted opened" in result.stdout,
-                "answered allow:untrusted: it was opened there")
-        show("dom0$ skerry ask --answer deny")
-        self.start_asker("--answer", "deny")
-        result = self.in_qube("work", command)
-        self.stop_asker()
-        show(result.stderr.decode(errors="backslashreplace"))
-        verdict(result.returncode == 126, "answered deny: refused, exit status 126")
-
-    def trace(self):
-        heading("6. Where the time of the allowed call went")
-        show("dom0$ skerry trace --service demo.Store")
-        code, text = self.skerry("trace", "--service", "demo.Store")
-        show(text)
-        verdict(code == 0 and all(stage in text for stage in (
-            "request decoded", "policy asked", "verdict received", "port known",
-            "connect to the caller")), "each stage, with the microseconds between")
-        show("vault$ skerry trace   # the last one there")
-        code, text = self.skerry("trace", "--dir=" + self.system.inside("vault", "run/qubes/skerry-trace"))
-        show(text)
-        verdict(code == 0 and "service started" in text and "exit code sent" in text,
-                "and what vault's own agent did in that time")
-
-    def prompt_rc(self):
-        """The shell that the user is left in: short words for what the tour did."""
-        bins = os.path.join(self.root, "bin")
-        os.makedirs(bins, exist_ok=True)
-        for name in ("skerry", "qrexec-client"):
-            os.symlink(self.system.program(name), os.path.join(bins, name))
-        path = os.path.join(self.root, "bashrc")
-        lines = [f"export {key}={shlex.quote(value)}" for key, value in self.system.env().items()
-                 if key not in ("PATH", "LANG", "USER", "SKERRY_TRACE")]
-        lines += [f"export FACTS={shlex.quote(self.system.facts)}", f"export PATH={shlex.quote(bins)}:$PATH",
-                  # What is typed next is for the shell, not for the call.
-                  "in_qube() { if [ -t 0 ]; then in_qube \"$@\" </dev/null; return; fi",
-                  f"local q=$1; shift; qrexec-client -d \"$q\" \"{self.user}:$*\"; }}",
-                  # Tab offers the commands, the options and the qubes.
-                  "for f in skerry qrexec-client; do . "
-                  f"{shlex.quote(os.path.join(SOURCE, 'tools/completion'))}/$f 2>/dev/null; done",
-                  "PS1='dom0 (skerry)$ '"]
-        with open(path, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        return path
-
-    def prompt(self):
-        heading("Yours now. The system runs until you leave this shell (or ./run stop). Worth trying:")
-        client = self.client()
-        for command, meaning in (
-                (f"in_qube work '{client} vault demo.Fetch+licence.txt | head -3'", "an allowed call"),
-                (f"in_qube untrusted '{client} vault demo.Fetch+licence.txt'", "a refused one"),
-                ("skerry policy why --system-info=$FACTS work untrusted demo.Open", "which rule decides, and which would next"),
-                ("skerry policy check", "is the policy sound? its text: $SKERRY_ROOT/etc/qubes/policy.d"),
-                ("skerry trace --summary", "p50 and p99 of each stage of all calls")):
-            print(f"   {paint(command, 36)}\n        {meaning}")
-        more = {}
-        if os.geteuid() == 0:
-            more.update(user=self.system.account.pw_uid, group=self.system.account.pw_gid,
-                        extra_groups=[])
-        subprocess.run(["bash", "--noprofile", "--rcfile", self.prompt_rc(), "-i"], cwd=self.root,
-                       check=False, **more)
-
-    def stop(self):
-        self.stop_asker()
-        self.system.stop()
-        left = [p.pid for p in self.system.started if p.poll() is None]
-        verdict(not left, "everything is stopped; nothing is left")
-        shutil.rmtree(self.root, ignore_errors=True)
-        drop_state()
-
-
-def read_state():
-    """What write_state() wrote; None if there is nothing, or if somebody else put it there."""
-    try:
-        fd = os.open(STATE, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    with os.fdopen(fd, encoding="ascii") as file:
-        if os.fstat(fd).st_uid != os.getuid():
-            print(f"{STATE} is not yours: not used")
-            return None
-        return json.load(file)
-
-
-def drop_state():
-    if os.path.lexists(STATE) and os.lstat(STATE).st_uid == os.getuid():
-        os.unlink(STATE)
+def default_root():
+    """Where an ordinary user's system is kept (skerry(1), FILES); root's has a folder of its own."""
+    if os.geteuid() == 0:
+        return "/var/lib/skerry"
+    return os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "skerry")
 
 
 def start_time(pid):
@@ -348,60 +64,311 @@ def start_time(pid):
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return int(file.read().rsplit(b")", 1)[1].split()[19])
-    except OSError:
+    except (OSError, IndexError, ValueError):
         return -1
 
 
-def stop_other():
-    state = read_state()
-    if state is None:
-        print("nothing runs")
-        return 0
-    alive = [int(pid) for pid, began in state["pids"].items() if start_time(int(pid)) == began]
-    for pid in alive:
+class System:
+    def __init__(self, root):
+        self.root = root
+        self.state = os.path.join(root, "skerryd.json")
+        self.daemon = None
+
+    def path(self, *names):
+        return os.path.join(self.root, *names)
+
+    def env(self):
+        env = dict(os.environ, SKERRY_ROOT=self.root)
+        env["PATH"] = os.pathsep.join([os.path.join(STAGE, "bin"), os.path.join(STAGE, "sbin"),
+                                       env.get("PATH", "/usr/bin:/bin")])
+        return env
+
+    def run(self, *words, data=b"", check=False):
+        """One of our commands; (status, output, errors)."""
         try:
-            os.kill(pid, signal.SIGTERM)
-        except (ProcessLookupError, PermissionError):
-            pass
-    end = time.monotonic() + 5
-    while time.monotonic() < end and any(
-            start_time(int(pid)) == began for pid, began in state["pids"].items()):
-        time.sleep(0.05)
-    for pid, began in state["pids"].items():
-        if start_time(int(pid)) == began:
-            os.kill(int(pid), signal.SIGKILL)
-    if state["root"].startswith("/tmp/skerry-"):
-        shutil.rmtree(state["root"], ignore_errors=True)
-    drop_state()
-    print(f"stopped {len(alive)} processes")
-    return 0
+            r = subprocess.run([os.path.join(STAGE, "bin", words[0]), *words[1:]], input=data, env=self.env(),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT, check=False)
+        except subprocess.TimeoutExpired:
+            return 124, b"", f"no end within {LIMIT} s".encode()
+        if check and r.returncode != 0:
+            raise Failed(" ".join(words) + ": " + (r.stderr or r.stdout).decode(errors="backslashreplace").strip())
+        return r.returncode, r.stdout, r.stderr
+
+    def running(self):
+        """The pid of this system's monitor; None if none runs."""
+        try:
+            with open(self.state, encoding="ascii") as file:
+                state = json.load(file)
+        except (OSError, ValueError):
+            return None
+        return state["pid"] if start_time(state["pid"]) == state["began"] else None
+
+    def start(self):
+        log_path = self.path("var/log/qubes/skerryd.log")
+        os.makedirs(os.path.dirname(log_path), exist_ok=True)
+        ready, ready_end = os.pipe()
+        with open(log_path, "ab") as log:
+            self.daemon = subprocess.Popen(
+                [os.path.join(STAGE, "sbin", "skerryd"), "--root=" + self.root, f"--ready-fd={ready_end}"],
+                env=self.env(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[ready_end],
+                start_new_session=True, cwd="/")
+        os.close(ready_end)
+        with open(self.state, "w", encoding="ascii") as file:
+            json.dump({"pid": self.daemon.pid, "began": start_time(self.daemon.pid)}, file)
+        with os.fdopen(ready, "rb") as file:
+            if file.read(1) != b"\0":
+                raise Failed(f"skerryd did not start; its log: {log_path}\n" + tail(log_path))
+
+    def stop(self):
+        """SIGTERM to the monitor, which ends all; whether nothing of it is left."""
+        pid = self.running()
+        if pid is None:
+            return True
+        began = start_time(pid)
+        os.kill(pid, signal.SIGTERM)
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
+            if self.daemon and self.daemon.pid == pid:
+                self.daemon.poll()
+            if start_time(pid) != began:
+                break
+            time.sleep(0.02)
+        else:
+            return False
+        if os.path.exists(self.state):
+            os.unlink(self.state)
+        return not self.left()
+
+    def left(self):
+        """Processes that have this system's folder in their environment or their words."""
+        found = []
+        needle = self.root.encode()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            if int(pid) == os.getpid():
+                continue
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+            except OSError:
+                continue
+            if words[0].startswith(STAGE.encode()) and any(needle in word for word in words):
+                found.append(int(pid))
+        return found
+
+
+class Failed(Exception):
+    pass
+
+
+def tail(path, lines=15):
+    try:
+        with open(path, encoding="utf-8", errors="backslashreplace") as file:
+            return "".join(file.readlines()[-lines:])
+    except OSError as error:
+        return str(error)
+
+
+class Tour:
+    def __init__(self, system):
+        self.s = system
+        self.pdf = None
+
+    # the parts of the tour
+
+    def begin(self):
+        heading("2. The system")
+        if self.s.running() is not None:
+            show("it runs already: " + self.s.root)
+        else:
+            began = time.monotonic()
+            self.s.start()
+            verdict(True, f"skerryd and its services, in {1000 * (time.monotonic() - began):.0f} ms; "
+                    f"all of it below {self.s.root}")
+        show("$ skerry init      # once: the template, and one for disposables")
+        _, out, err = self.s.run("skerry", "init", check=True)
+        show((out + err).decode(errors="backslashreplace"))
+        policy = self.s.path("etc/qubes/policy.d/30-user.policy")
+        if not os.path.exists(policy):
+            with open(policy, "w", encoding="ascii") as file:
+                file.write(POLICY)
+        _, out, _ = self.s.run("skerry", "status")
+        show(out.decode(errors="backslashreplace"))
+
+    def qubes(self):
+        heading("3. Three qubes: work, untrusted, and vault, which has no network")
+        _, out, _ = self.s.run("qvm-ls", "--raw-list", check=True)
+        have = out.decode().split()
+        for name, label, more in (("work", "blue", []), ("untrusted", "red", []), ("vault", "black", ["netvm="])):
+            if name not in have:
+                words = ["skerry", "create", name, "--label=" + label, *more]
+                show("$ " + shlex.join(words))
+                self.s.run(*words, check=True)
+        began = time.monotonic()
+        show("$ skerry start work untrusted vault")
+        self.s.run("skerry", "start", "work", "untrusted", "vault", check=True)
+        took = 1000 * (time.monotonic() - began)
+        _, out, _ = self.s.run("skerry", "ls")
+        show(out.decode(errors="backslashreplace"))
+        verdict(all(f"{name} " in out.decode() for name in ("work", "untrusted", "vault")),
+                f"they run, {took:.0f} ms after they were asked to")
+
+    def inside(self):
+        heading("4. Programs in them")
+        command = "id -un; hostname; ls -A /home; ps -e --no-headers | wc -l"
+        show(f"$ skerry run work -- sh -c {shlex.quote(command)}")
+        status, out, err = self.s.run("skerry", "run", "work", "--", "sh", "-c", command)
+        show((out + err).decode(errors="backslashreplace"))
+        lines = out.decode().split()
+        verdict(status == 0 and lines[:2] == ["user", "work"], "an own user, an own name, an own home, few processes")
+        note = b"the plans of " + os.urandom(4).hex().encode() + b"\n"
+        self.s.run("skerry", "run", "work", "--", "sh", "-c", "cat >plans.txt", data=note, check=True)
+        status, out, _ = self.s.run("skerry", "run", "untrusted", "--", "cat", "/home/user/plans.txt")
+        verdict(status != 0 and out == b"", "what work keeps, untrusted does not see")
+
+    def document(self):
+        heading("5. A document from the outside: made safe in a disposable, then handed to work")
+        pdf = make_pdf()
+        self.s.run("skerry", "run", "untrusted", "--", "sh", "-c",
+                   "rm -f report.pdf report.trusted.pdf; cat >report.pdf", data=pdf, check=True)
+        show(f"untrusted$ qvm-convert-pdf report.pdf       # {len(pdf)} bytes from somewhere")
+        began = time.monotonic()
+        status, out, err = self.s.run("skerry", "run", "untrusted", "--", "qvm-convert-pdf", "report.pdf")
+        show((out + err).decode(errors="backslashreplace"))
+        status2, safe, _ = self.s.run("skerry", "run", "untrusted", "--", "cat", "report.trusted.pdf")
+        verdict(status == 0 and status2 == 0 and safe.startswith(b"%PDF-") and safe != pdf,
+                f"rendered in a disposable, rebuilt from its pixels: {len(safe)} bytes, {time.monotonic() - began:.1f} s")
+        show("untrusted$ qvm-copy-to-vm work report.trusted.pdf")
+        self.s.run("skerry", "run", "work", "--", "rm", "-rf", "QubesIncoming", check=True)
+        status, out, err = self.s.run("skerry", "run", "untrusted", "--", "qvm-copy-to-vm", "work", "report.trusted.pdf")
+        show((out + err).decode(errors="backslashreplace"))
+        _, got, _ = self.s.run("skerry", "run", "work", "--", "cat", "QubesIncoming/untrusted/report.trusted.pdf")
+        verdict(status == 0 and hashlib.sha256(got).digest() == hashlib.sha256(safe).digest(),
+                "in work's QubesIncoming/untrusted, the same byte for byte")
+
+    def refused(self):
+        heading("6. A refused call: untrusted wants to give something to vault")
+        show("untrusted$ qvm-copy-to-vm vault report.pdf")
+        status, out, err = self.s.run("skerry", "run", "untrusted", "--", "qvm-copy-to-vm", "vault", "report.pdf")
+        show((out + err).decode(errors="backslashreplace"))
+        there, _, _ = self.s.run("skerry", "run", "vault", "--", "test", "-e", "QubesIncoming")
+        verdict(status != 0 and there != 0, "refused, and nothing of it arrived")
+        show("$ skerry policy why untrusted vault qubes.Filecopy")
+        status, out, err = self.s.run("skerry", "policy", "why", "untrusted", "vault", "qubes.Filecopy")
+        show((out + err).decode(errors="backslashreplace"))
+        verdict(b"30-user.policy" in out and b"deny" in out, "the deciding rule, with file and line")
+
+    def offline(self):
+        heading("7. vault has no network")
+        command = "cat /proc/net/dev | tail -n +3 | cut -d: -f1; cat /proc/net/route | tail -n +2 | wc -l"
+        show(f"$ skerry run vault -- sh -c {shlex.quote(command)}")
+        _, out, err = self.s.run("skerry", "run", "vault", "--", "sh", "-c", command)
+        show((out + err).decode(errors="backslashreplace"))
+        verdict(out.split() == [b"lo", b"0"], "no interface but its own loopback, no route")
+
+    def disposables(self):
+        heading("8. Disposables, from a ready pool")
+        times = []
+        for _ in range(3):
+            began = time.monotonic()
+            status, out, err = self.s.run("skerry", "disp", "--", "hostname")
+            times.append(1000 * (time.monotonic() - began))
+            if not verdict(status == 0 and out.startswith(b"disp"),
+                           f"{out.decode().strip() or err.decode(errors='backslashreplace').strip()}: "
+                           f"{times[-1]:.0f} ms from the request to its end"):
+                break
+
+    def survives(self):
+        heading("9. The monitor is killed; the qubes go on")
+        pid = self.s.running()
+        _, before, _ = self.s.run("skerry", "run", "work", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!")
+        show(f"$ kill -9 {pid}       # skerryd")
+        os.kill(pid, signal.SIGKILL)
+        if self.s.daemon:
+            self.s.daemon.wait()
+        self.s.start()
+        status, _, err = self.s.run("skerry", "run", "work", "--", "kill", before.decode().strip() or "1")
+        show(err.decode(errors="backslashreplace") if err else "a new one took over")
+        verdict(status == 0, "work runs on with the same processes, and is reached by the new monitor")
+
+    # the end
+
+    def prompt_rc(self):
+        fd, path = tempfile.mkstemp(prefix="skerry-rc-")
+        lines = [f"export SKERRY_ROOT={shlex.quote(self.s.root)}", f"export PATH={shlex.quote(self.s.env()['PATH'])}",
+                 "for f in " + shlex.quote(os.path.join(STAGE, "share/bash-completion/completions")) +
+                 "/*; do . \"$f\" 2>/dev/null; done",
+                 "PS1='dom0 (skerry)$ '", f"rm -f {shlex.quote(path)}"]
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        return path
+
+    def prompt(self):
+        heading("Yours now. The system runs on when you leave; ./run stop ends it. Worth trying:")
+        for command, meaning in (
+                ("skerry shell work", "work inside a qube"),
+                ("skerry disp -- bash", "a throw-away one"),
+                ("skerry ls", "what there is; also qvm-ls, qvm-prefs work and the other qvm-* commands"),
+                ("skerry policy why work vault qubes.Filecopy", "which rule decides, and which would next"),
+                ("skerry watch", "events, as they happen")):
+            print(f"   {paint(command, 36)}\n        {meaning}")
+        subprocess.run(["bash", "--noprofile", "--rcfile", self.prompt_rc(), "-i"], check=False)
+
+
+def make_pdf():
+    """A real document: this project's own manual page, set by mandoc; else a small one made by hand."""
+    page = os.path.join(SOURCE, "doc/man/skerry.1")
+    if shutil.which("mandoc"):
+        r = subprocess.run(["mandoc", "-T", "pdf", page], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        if r.stdout.startswith(b"%PDF-"):
+            return r.stdout
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+               b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 100]/Contents 4 0 R"
+               b"/Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>",
+               b"<</Length 43>>stream\nBT /F 24 Tf 20 40 Td (A report) Tj ET       \nendstream"]
+    out, places = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, 1):
+        places.append(len(out))
+        out += b"%d 0 obj" % number + body + b"endobj\n"
+    xref = len(out)
+    out += b"xref\n0 5\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % p for p in places)
+    return out + b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % xref
+
+
+def stage(root):
+    subprocess.run([os.path.join(SOURCE, "scripts", "stage.sh"), root], check=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description="the tour of ./run")
-    parser.add_argument("--build", default=os.path.join(SOURCE, "build", "release"))
+    parser.add_argument("--root", default=os.environ.get("SKERRY_ROOT") or default_root())
     parser.add_argument("--stop", action="store_true")
     options = parser.parse_args()
+    system = System(os.path.abspath(options.root))
     if options.stop:
-        return stop_other()
-    if os.path.lexists(STATE):
-        stop_other()
+        if system.running() is None:
+            print("nothing runs below " + system.root)
+            return 0
+        good = system.stop()
+        print("stopped; the qubes' files are in " + system.root if good else "something is left of it")
+        return 0 if good else 1
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    tour = Tour(options.build)
+    os.makedirs(system.root, mode=0o755, exist_ok=True)
+    stage(system.root)
+    tour = Tour(system)
     try:
-        tour.start()
-        tour.allowed()
-        tour.refused()
-        tour.asked()
-        tour.trace()
-        if sys.stdin.isatty() and sys.stdout.isatty():
+        tour.begin()
+        for part in (tour.qubes, tour.inside, tour.document, tour.refused, tour.offline, tour.disposables,
+                     tour.survives):
+            part()
+        if interactive:
             tour.prompt()
-        else:
-            heading("7. Stop")
-    except NotStarted as error:
+    except Failed as error:
         verdict(False, str(error))
     finally:
-        tour.stop()
+        if not interactive:
+            heading("10. Stop")
+            verdict(system.stop(), "everything is stopped; nothing is left but the qubes' files")
     if failures:
         print(paint(f"\n{len(failures)} steps were not as they should be", 31))
         return 1

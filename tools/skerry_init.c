@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * skerry init: what a new system on the local ground needs before the first qube can be made: a template
+ * that is this machine's own /usr, one qube for disposables, one that provides the network. What is there
+ * already stays as it is, so it can be run again at any time.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/skerry_admin.h"
+
+#define TEMPLATE "host"
+#define DVM      "default-dvm"
+#define NETVM    "sys-net"
+
+struct init {
+	struct qubes qubes;
+	const struct skerry_options *options;
+	bool changed;
+};
+
+static bool has_pool(const char *name)
+{
+	struct admin_reply reply = admin_call("admin.pool.List", NULL, "dom0", NULL);
+	size_t len = strlen(name);
+
+	if (reply.error)
+		return false;
+	for (const char *at = reply.content; *at; at += strcspn(at, "\n"), at += *at == '\n')
+		if (strncmp(at, name, len) == 0 && (at[len] == '\n' || !at[len]))
+			return true;
+	return false;
+}
+
+/* Done, or told why not. */
+static bool ask(struct init *init, const char *method, const char *argument, const char *target,
+                const char *payload)
+{
+	struct admin_reply reply = admin_call(method, argument, target, payload);
+
+	if (reply.error) {
+		(void)refused("init",
+		              argument ? arena_printf("%s of %s", argument, target) : target,
+		              &reply);
+		return false;
+	}
+	init->changed = true;
+	return true;
+}
+
+static void tell(const struct init *init, const char *name, const char *what)
+{
+	if (init->options->json)
+		out_printf("{\"name\": %s, \"created\": true}\n", json_text(name));
+	else
+		out_printf("%s: %s\n", name, what);
+}
+
+/* Features that say what our own programs in every qube do. */
+static bool make_template(struct init *init)
+{
+	static const char *const features[][2] = {
+	        {"qrexec", "1"},
+	        {"os", "Linux"},
+	        {"vmexec", "1"},
+	        {"supported-rpc.qubes.WaitForRunningSystem", "1"},
+	        {"supported-rpc.qubes.WaitForSession", "1"},
+	};
+
+	if (qubes_find(&init->qubes, TEMPLATE))
+		return true;
+	if (!has_pool("host")) {
+		(void)refuse("init", "", "this ground has no pool 'host'",
+		             "make a template and set 'skerry set system default_template NAME'");
+		return false;
+	}
+	if (!ask(init, "admin.vm.CreateInPool.TemplateVM", NULL, "dom0",
+	         "name=" TEMPLATE " label=black pool:root=host"))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(features); i++)
+		if (!ask(init, "admin.vm.feature.Set", features[i][0], TEMPLATE, features[i][1]))
+			return false;
+	tell(init, TEMPLATE, "a template that is this machine's own /usr, for reading only");
+	return ask(init, "admin.property.Set", "default_template", "dom0", TEMPLATE);
+}
+
+static bool make_network(struct init *init)
+{
+	/* The program that carries the packets; without it every qube is offline. */
+	static const char *const places[] = {"/usr/bin/pasta", "/usr/local/bin/pasta",
+	                                     "/bin/pasta"};
+	bool can = false;
+
+	if (qubes_find(&init->qubes, NETVM))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		can |= access(places[i], X_OK) == 0;
+	if (!can) {
+		err_printf("skerry init: qubes will have no network: pasta is not installed; "
+		           "'apt-get install passt', then 'skerry init' again\n");
+		return true;
+	}
+	if (!ask(init, "admin.vm.Create.AppVM", TEMPLATE, "dom0", "name=" NETVM " label=red") ||
+	    !ask(init, "admin.vm.property.Set", "netvm", NETVM, "") ||
+	    !ask(init, "admin.vm.property.Set", "provides_network", NETVM, "True"))
+		return false;
+	tell(init, NETVM, "carries the traffic of the others to this machine's network");
+	return ask(init, "admin.property.Set", "default_netvm", "dom0", NETVM);
+}
+
+static bool make_disposables(struct init *init)
+{
+	if (qubes_find(&init->qubes, DVM))
+		return true;
+	if (!ask(init, "admin.vm.Create.AppVM", TEMPLATE, "dom0", "name=" DVM " label=red") ||
+	    !ask(init, "admin.vm.property.Set", "template_for_dispvms", DVM, "True") ||
+	    !ask(init, "admin.vm.property.Set", "netvm", DVM, "") ||
+	    !ask(init, "admin.property.Set", "default_dispvm", "dom0", DVM))
+		return false;
+	tell(init, DVM, "what disposables are made from; two are kept ready");
+	return ask(init, "admin.vm.feature.Set", "preload-dispvm-max", DVM, "2");
+}
+
+int skerry_init(int argc, char **argv, const struct skerry_options *options)
+{
+	struct init init = {.options = options};
+
+	(void)argv;
+	if (argc != 1)
+		return skerry_usage("init");
+	if (!qubes_get("init", &init.qubes))
+		return SKERRY_REFUSED;
+	if (!make_template(&init) || !make_network(&init) || !make_disposables(&init))
+		return SKERRY_REFUSED;
+	if (!init.changed && !options->json)
+		out_text("nothing to do: template, network and disposables are there\n");
+	return SKERRY_DONE;
+}
