@@ -9,9 +9,11 @@
 
 #include "tools/skerry_admin.h"
 
-#define TEMPLATE "host"
-#define DVM      "default-dvm"
-#define NETVM    "sys-net"
+#define TEMPLATE  "host"
+#define DVM       "default-dvm"
+#define NETVM     "sys-net"
+#define HOST_POOL "host"
+#define POOL      "local"
 
 struct init {
 	struct qubes qubes;
@@ -56,6 +58,22 @@ static void tell(const struct init *init, const char *name, const char *what)
 		out_printf("%s: %s\n", name, what);
 }
 
+/*
+ * Where a qube is a set of namespaces its volumes are directory trees, and the template's root is this
+ * machine's.
+ */
+static bool make_pools(struct init *init)
+{
+	if (!has_pool(HOST_POOL) &&
+	    !ask(init, "admin.pool.Add", "host", "dom0", "name=" HOST_POOL "\n"))
+		return false;
+	if (has_pool(POOL))
+		return true;
+	return ask(init, "admin.pool.Add", "directory", "dom0",
+	           "name=" POOL "\ndir_path=/var/lib/qubes\n") &&
+	       ask(init, "admin.property.Set", "default_pool", "dom0", POOL);
+}
+
 /* Features that say what our own programs in every qube do. */
 static bool make_template(struct init *init)
 {
@@ -69,13 +87,8 @@ static bool make_template(struct init *init)
 
 	if (qubes_find(&init->qubes, TEMPLATE))
 		return true;
-	if (!has_pool("host")) {
-		(void)refuse("init", "", "this ground has no pool 'host'",
-		             "make a template and set 'skerry set system default_template NAME'");
-		return false;
-	}
 	if (!ask(init, "admin.vm.CreateInPool.TemplateVM", NULL, "dom0",
-	         "name=" TEMPLATE " label=black pool:root=host"))
+	         "name=" TEMPLATE " label=black pool:root=" HOST_POOL))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)
 		if (!ask(init, "admin.vm.feature.Set", features[i][0], TEMPLATE, features[i][1]))
@@ -130,7 +143,8 @@ int skerry_init(int argc, char **argv, const struct skerry_options *options)
 		return skerry_usage("init");
 	if (!qubes_get("init", &init.qubes))
 		return SKERRY_REFUSED;
-	if (!make_template(&init) || !make_network(&init) || !make_disposables(&init))
+	if (!make_pools(&init) || !make_template(&init) || !make_network(&init) ||
+	    !make_disposables(&init))
 		return SKERRY_REFUSED;
 	if (!init.changed && !options->json)
 		out_text("nothing to do: template, network and disposables are there\n");
