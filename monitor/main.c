@@ -120,6 +120,7 @@ static int make_folders(void)
 	        {"/run", 0755},
 	        {"/run/qubes", 0755},
 	        {"/run/skerry", 0755},
+	        {"/run/qubes/policy.d", 0755}, /* a folder of the policy; it must be there */
 	        {"/var", 0755},
 	        {"/var/log", 0755},
 	        {"/var/log/qubes", 0755},
