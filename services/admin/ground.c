@@ -223,16 +223,11 @@ static void put_text(char *dst, size_t room, const struct qube *q, enum property
 
 static void put_volumes(struct qube *q, struct monitor_create *c)
 {
-	size_t n = 0;
+	size_t i;
 
-	for (size_t i = 0; i < q->n_volumes && n < MONITOR_VOLUMES_MAX; i++) {
+	for (i = 0; i < q->n_volumes && i < MONITOR_VOLUMES_MAX; i++) {
 		const struct volume *v = q->volumes[i];
-		struct monitor_volume *out = &c->volumes[n];
-
-		/* One that has nothing to be given, as that of a kernel of the ground's own. */
-		if (v->ground_kind == MONITOR_VOLUME_NONE)
-			continue;
-		n++;
+		struct monitor_volume *out = &c->volumes[i];
 
 		/* A volume without a path is one that the ground makes itself of what dom0 has. */
 		out->kind = v->ground_kind;
