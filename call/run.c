@@ -437,6 +437,7 @@ int run_start(struct loop *loop, struct vchan *vchan, const struct run_config *c
 	}
 	if (config->early) {
 		run->early = *config->early;
+		run->early.speaks = true; /* data.c does, whoever says HELLO first */
 		start_after_session(run);
 	} else if (vchan_state(vchan) == VCHAN_OPEN) {
 		loop_defer_set(loop, &run->finish, on_start, run);

@@ -86,7 +86,6 @@ static int start_run(struct call *call)
 	channel.peer = (int)call->domain;
 	channel.port = (int)call->port;
 	channel.read_min = channel.write_min = QREXEC_DATA_MAX;
-	channel.speaks = true;
 	config.trace_call = trace_call_id((uint32_t)channel.own, call->domain, call->port);
 	if (run_start(call->agent->loop, NULL, &config, &call->run))
 		return -1;

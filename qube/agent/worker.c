@@ -83,7 +83,6 @@ static int start(struct worker_state *w, const struct pool_job *job, const char 
 	channel.peer = (int)job->domain;
 	channel.port = (int)job->port;
 	channel.read_min = channel.write_min = QREXEC_DATA_MAX;
-	channel.speaks = true;
 	config.trace_call = trace_call_id((uint32_t)channel.own, job->domain, job->port);
 	r = service_parse(line, false, &command);
 	if (r && !config.status)

@@ -7,6 +7,9 @@ The system's own accounts and PAM are left alone: the agent runs in a mount name
 which a passwd, a group and a pam.d of this test lie over them. That needs root and unshare(1).
 """
 
+import resource
+import socket
+
 from agent_peer import *
 
 USER, UID, GID, GROUP = "qtest", 64001, 64002, 64003
@@ -209,6 +212,65 @@ def _(t, dom0):
                 pass
         return found
     wait_for(lambda: not users(), "no process of the user is left")
+
+
+# If this failed, one user of a qube could keep all others, root included, from calling.
+@case("root-11 a user's requests leave slots for others")
+def _(t):
+    if os.geteuid() != 0:
+        raise Skip("needs root to be two users")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    share, more = 4096, 16      # half of 8192; qube/agent/trigger.c
+    if hard < share + 256:
+        raise Skip("needs more descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.chmod(t.dir, 0o1777)
+    dom0 = Dom0(t, run_as="root", user="root")
+    request = pack_message(TRIGGER_SERVICE4, pack_trigger4("a", "b", "SOCKET"))
+    clients = []
+    os.seteuid(UID)
+    try:
+        for _ in range(share + more):
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            clients.append(sock)
+            sock.connect(t.path("agent.sock"))
+            try:
+                sock.send(request)
+            except OSError:     # closed already
+                pass
+            if len(clients) <= share:
+                dom0.control.recv_message()
+    finally:
+        os.seteuid(0)
+    for sock in clients[share:]:
+        sock.settimeout(HANG)
+        try:
+            equal(sock.recv(1), b"", "beyond the share")
+        except ConnectionResetError:
+            pass
+    other = t.connect(t.path("agent.sock"))
+    other.send_message(TRIGGER_SERVICE4, pack_trigger4("of.Root", "b", "SOCKET"))
+    equal(unpack_trigger4(dom0.control.recv_message()[1])[3], b"of.Root\0")
+    # One that ends makes room for the user's next.
+    clients[0].close()
+
+    def served():
+        os.seteuid(UID)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.connect(t.path("agent.sock"))
+                sock.send(request)
+                sock.settimeout(0.2)
+                return sock.recv(1) != b""
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.seteuid(0)
+    wait_for(served, "room for the user's next request")
+    for sock in clients:
+        sock.close()
 
 
 if __name__ == "__main__":
