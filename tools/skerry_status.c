@@ -109,24 +109,34 @@ static const char *about_of(int pid)
 	return last;
 }
 
+/* Whether a process was started for this system: by its environment or its command line. */
+static bool has_root(int pid)
+{
+	const char *in_environment = arena_printf("SKERRY_ROOT=%s", paths_root());
+	const char *in_words = arena_printf("--root=%s", paths_root());
+	size_t environ_len = 0, words_len = 0;
+	const char *env = proc_read(pid, "environ", &environ_len);
+	const char *words = proc_read(pid, "cmdline", &words_len);
+
+	if (*paths_root())
+		return list_has(env, environ_len, in_environment) ||
+		       list_has(words, words_len, in_words);
+	return env && words && !memmem(env, environ_len, "SKERRY_ROOT=", 12) &&
+	       !memmem(words, words_len, "--root=", 7);
+}
+
 static void process_add(struct processes *all, int pid)
 {
-	const char *root = arena_printf("SKERRY_ROOT=%s", paths_root());
 	struct process process = {.pid = pid};
 	char path[PATH_MAX];
-	const char *environ_text;
-	size_t environ_len = 0;
 	ssize_t n = readlink(arena_printf("/proc/%d/exe", pid), path, sizeof(path) - 1);
 
 	if (n < 0 || !stat_read(&process))
 		return;
 	path[n] = '\0';
 	process.name = arena_dup(strrchr(path, '/') + 1);
-	environ_text = proc_read(pid, "environ", &environ_len);
-	process.ours = strncmp(process.name, "skerry", 6) == 0 &&
-	               (list_has(environ_text, environ_len, root) ||
-	                (!*paths_root() && environ_text &&
-	                 !memmem(environ_text, environ_len, "SKERRY_ROOT=", 12)));
+	if (strncmp(process.name, "skerry", 6) == 0)
+		process.ours = has_root(pid);
 	if (all->n == all->room) {
 		all->room = all->room ? all->room * 2 : 256;
 		all->items = arena_grow(all->items, all->n * sizeof(*all->items),

@@ -51,8 +51,7 @@ static struct admin_reply no_access(const char *doing, const char *path)
 	const char *cure = "";
 
 	if (errno == ENOENT || errno == ECONNREFUSED)
-		cure = "; the system does not run: start it with 'skerry up', or name its folder "
-		       "with "
+		cure = "; the system does not run: start skerryd, or name the system's folder with "
 		       "SKERRY_ROOT";
 	else if (errno == EACCES)
 		cure = "; only members of the group 'qubes' may";

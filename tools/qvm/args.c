@@ -46,6 +46,11 @@ const char *args_name(const struct args_program *program)
 	return program->name;
 }
 
+const char *args_front(const struct args_program *program)
+{
+	return front ? arena_printf("%s: ", args_name(program)) : "";
+}
+
 const char *args_row_name(const struct arg *arg)
 {
 	struct text_list names = {0};

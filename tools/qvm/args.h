@@ -83,6 +83,9 @@ const char *args_name(const struct args_program *program);
 /** args_set_front() - commands are called "FRONT NAME" instead of "qvm-NAME" from now on */
 void args_set_front(const char *front);
 
+/** args_front() - "skerry run: " for messages that the original begins with the qube; "" as qvm-run */
+const char *args_front(const struct args_program *program);
+
 /** args_value() - the last value of an option or a positional; NULL: not given */
 const char *args_value(const struct args *args, int row);
 

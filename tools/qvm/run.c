@@ -324,7 +324,8 @@ static bool bring_up(const struct args *args, struct qube *qube)
 		                   qube->name, NULL);
 		if (reply.error) {
 			fail_trace(&reply);
-			err_printf("%s: %s\n", qube->name, admin_error_shown(&reply));
+			err_printf("%s%s: %s\n", args_front(&program), qube->name,
+			           admin_error_shown(&reply));
 			return false;
 		}
 	}
@@ -343,7 +344,7 @@ static bool start(const struct job *job)
 	if (!reply.error || strcmp(reply.error, "QubesVMNotHaltedError") == 0)
 		return true;
 	fail_trace(&reply);
-	err_printf("%s: %s\n", job->shown, admin_error_shown(&reply));
+	err_printf("%s%s: %s\n", args_front(&program), job->shown, admin_error_shown(&reply));
 	return false;
 }
 
@@ -394,7 +395,7 @@ static const char *disposable_make(const struct job *job, const char *template)
 	if (!reply.error)
 		return reply.content;
 	fail_trace(&reply);
-	err_printf("%s: %s\n", job->shown, admin_error_shown(&reply));
+	err_printf("%s%s: %s\n", args_front(&program), job->shown, admin_error_shown(&reply));
 	return NULL;
 }
 
