@@ -122,7 +122,7 @@ static bool terminal_raw(struct termios *before)
 		return false;
 	raw = *before;
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
-	raw.c_iflag &= ~(tcflag_t)(IXON | ICRNL | INLCR | IGNCR);
+	raw.c_iflag &= ~(tcflag_t)(IXON | INLCR | IGNCR); /* Enter stays a newline */
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
 	return tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;

@@ -7,7 +7,8 @@ the Admin API is asked for something else.
 usage: tools_programs.py FILE-OR-DIRECTORY... [ID...]   (tool-*.jsonl; tests/vectors/admin/README.md)
 
 Each row is one run. A stand-in for the admin service checks every request and gives the recorded reply;
-stand-ins for qrexec-client, sudo and qvm-appmenus note how they are called. Requests must come in the
+stand-ins for qrexec-client, sudo and qvm-appmenus note how they are called. Imports go through dom0's
+real service. Requests must come in the
 recorded order, but for those that differ only in the name of a qube where the original goes through a
 set.
 """
@@ -26,6 +27,7 @@ import threading
 
 BUILD = os.environ.get("SKERRY_BUILD", "build")
 QVM = os.path.join(BUILD, "tools", "qvm", "qvm")
+IMPORT = os.path.abspath(os.path.join(BUILD, "services", "dom0", "dom0-import-volume"))  # the service itself
 LIMIT = float(os.environ.get("SKERRY_HANG", "90"))  # seconds; only stops what would wait for ever
 FILES = {"notesfile": b"Imported note\nline 2\n", "img100k": bytes(102400)}
 STUB = """#!/bin/sh
@@ -35,30 +37,6 @@ case "${0##*/} $1" in
 "sudo losetup" | losetup*) echo /dev/loop7 ;;
 esac
 """
-# As /etc/qubes-rpc/admin.vm.volume.Import* does it, but that nothing is written.
-IMPORT = """#!/usr/bin/python3
-import os, socket, sys
-def call(method, payload):
-    s = socket.socket(socket.AF_UNIX)
-    s.connect(os.environ["SKERRY_ROOT"] + "/run/qubesd.internal.sock")
-    s.sendall(("%s+%s %s name %s" % (method, sys.argv[1], os.environ["QREXEC_REMOTE_DOMAIN"],
-                                     os.environ["QREXEC_REQUESTED_TARGET"])).encode() + b"\\0" + payload)
-    s.shutdown(socket.SHUT_WR)
-    return b"".join(iter(lambda: s.recv(65536), b""))
-size = sys.stdin.buffer.readline().strip() if sys.argv[0].endswith("WithSize") else b""
-reply = call("internal.vm.volume.ImportBegin", size)
-if reply[:2] == b"0\\0":
-    size = int(reply[2:].split()[0])
-    copied = len(sys.stdin.buffer.read(size))
-    result = b"ok"
-    if copied < size:
-        result = b"fail\\nnot enough data (copied %d bytes, expected %d bytes)" % (copied, size)
-    elif sys.stdin.buffer.read(1):
-        result = b"fail\\ntoo much data (expected %d bytes)" % size
-    reply = call("internal.vm.volume.ImportEnd", result)
-sys.stdout.buffer.write(reply)
-"""
-
 
 def data(value):
     """A field of a row as bytes."""
@@ -186,7 +164,12 @@ def prepare(folder):
     for name in ("qrexec-client", "sudo", "losetup", "qvm-appmenus"):
         write_program(os.path.join(bin_dir, name), STUB % {"log": os.path.join(folder, "called")})
     for name in ("Import", "ImportWithSize"):
-        write_program(os.path.join(rpc, "admin.vm.volume." + name), IMPORT)
+        os.symlink(IMPORT, os.path.join(rpc, "admin.vm.volume." + name))
+    # Where the recorded service has the data of an import written.
+    target = os.path.join(root, "var/lib/qubes/appvms/work/private-import.img")
+    os.makedirs(os.path.dirname(target))
+    with open(target, "wb"):
+        pass
     return root, bin_dir
 
 
