@@ -103,9 +103,10 @@ int skerry_disp(int argc, char **argv, const struct skerry_options *options)
  */
 static const char *shell_command(void)
 {
-	struct winsize size = {.ws_row = 24, .ws_col = 80};
+	struct winsize size;
 
-	(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &size);
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
+		size = (struct winsize){.ws_row = 24, .ws_col = 80};
 	return arena_printf("export TERM=dumb; shell=${SHELL:-/bin/sh}; "
 	                    "if command -v script >/dev/null; then exec script -q -e -c "
 	                    "\"stty rows %d cols %d; exec $shell -i\" /dev/null; "
