@@ -29,42 +29,60 @@ class Packages:
         self.cache = cache
         self.known = {}  # asked-for name: unpacked folder
         self.used = {}  # package: {version, sha256 …}
+        self.records = {}  # package: what apt knows of it
         os.makedirs(cache, exist_ok=True)
 
-    def fetch(self, name):
-        if name.endswith(".deb"):
-            return os.path.abspath(name)
+    def kept(self, name):
+        """The path of a package in the cache, and what to ask apt for if it is not there."""
         package, _, version = name.partition("=")
         version = version or self.candidate(package)
         # As apt names the file: an epoch's colon becomes %3a.
-        path = glob.glob(os.path.join(self.cache, "%s_%s_*.deb" % (package, version.replace(":", "%3a"))))
-        if not path:
-            place = os.path.join(self.cache, "fetch.%d" % os.getpid())
-            os.makedirs(place, exist_ok=True)
-            try:
-                subprocess.run(["apt-get", "-qq", "download", "%s=%s" % (package, version)], cwd=place, check=True,
-                               stderr=subprocess.DEVNULL)
-                for deb in os.listdir(place):
-                    os.replace(os.path.join(place, deb), os.path.join(self.cache, deb))
-            except subprocess.CalledProcessError:
-                raise SystemExit("image: package %s %s cannot be fetched; apt-get update may help" % (package, version))
-            finally:
-                shutil.rmtree(place, ignore_errors=True)
-            path = glob.glob(os.path.join(self.cache, "%s_%s_*.deb" % (package, version.replace(":", "%3a"))))
-        return path[0]
+        found = glob.glob(os.path.join(self.cache, "%s_%s_*.deb" % (package, version.replace(":", "%3a"))))
+        return found[0] if found else None, "%s=%s" % (package, version)
 
-    @staticmethod
-    def candidate(package):
-        m = re.search(r"^Version: (\S+)$", output("apt-cache", "show", "--no-all-versions", package), re.M)
-        if not m:
+    def fetch(self, *names):
+        """Into the cache, in one go."""
+        self.ask(*names)
+        missing = [self.kept(n)[1] for n in names if not n.endswith(".deb") and not self.kept(n)[0]]
+        if not missing:
+            return
+        place = tempfile.mkdtemp(prefix="fetch.", dir=self.cache)
+        try:
+            subprocess.run(["apt-get", "-qq", "download"] + missing, cwd=place, check=True, stderr=subprocess.DEVNULL)
+            for deb in os.listdir(place):
+                os.replace(os.path.join(place, deb), os.path.join(self.cache, deb))
+        except subprocess.CalledProcessError:
+            raise SystemExit("image: %s cannot be fetched; apt-get update may help" % " ".join(missing))
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def path(self, name):
+        if name.endswith(".deb"):
+            return os.path.abspath(name)
+        self.fetch(name)
+        return self.kept(name)[0]
+
+    def ask(self, *names):
+        """What apt knows of these, in one go: it takes a second each time."""
+        names = [n for n in names if n not in self.records and not n.endswith(".deb") and "=" not in n]
+        if not names:
+            return
+        for record in output("apt-cache", "show", "--no-all-versions", *names).split("\n\n"):
+            found = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", record, re.M))
+            if "Package" in found:
+                self.records.setdefault(found["Package"], found)
+
+    def candidate(self, package):
+        self.ask(package)
+        if package not in self.records:
             raise SystemExit("image: apt knows no package %s" % package)
-        return m.group(1)
+        return self.records[package]["Version"]
 
     def folder(self, name):
         """The unpacked package; a package without files of its own stands for the first that it depends on."""
         if name in self.known:
             return self.known[name]
-        deb = self.fetch(name)
+        deb = self.path(name)
         package, version, source, depends = fields(deb, "Package", "Version", "Source", "Depends")
         with open(deb, "rb") as f:
             data = f.read()

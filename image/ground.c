@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the kernel needs before and after everything else: mounts, modules, settings. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
@@ -14,8 +15,9 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
-#define MODULES    "/etc/skerry/modules"
-#define MOUNTS_MAX 64
+#define MODULES         "/etc/skerry/modules"
+#define MOUNTS_MAX      64
+#define RUN_FOLDERS_MAX 32
 
 static const struct {
 	const char *type;
@@ -66,9 +68,52 @@ static void leave_first_root(void)
 		LOG_ERRNO("a root that can be left");
 }
 
+/* What the image holds below /run, so that it is there again once /run is in memory. */
+struct run_folders {
+	size_t n;
+	struct {
+		char name[64];
+		mode_t mode;
+	} folders[RUN_FOLDERS_MAX];
+};
+
+static void remember_run(struct run_folders *run)
+{
+	DIR *dir = opendir("/run");
+	struct dirent *entry;
+	struct stat st;
+
+	while (dir && run->n < RUN_FOLDERS_MAX && (entry = readdir(dir))) {
+		if (*entry->d_name == '.' ||
+		    strlen(entry->d_name) >= sizeof(run->folders[0].name) ||
+		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) ||
+		    !S_ISDIR(st.st_mode))
+			continue;
+		(void)snprintf(run->folders[run->n].name, sizeof(run->folders[0].name), "%s",
+		               entry->d_name);
+		run->folders[run->n++].mode = st.st_mode & 07777;
+	}
+	if (dir)
+		(void)closedir(dir);
+}
+
+static void restore_run(const struct run_folders *run)
+{
+	char path[80];
+
+	for (size_t i = 0; i < run->n; i++) {
+		(void)snprintf(path, sizeof(path), "/run/%s", run->folders[i].name);
+		if (mkdir(path, 0700) || chmod(path, run->folders[i].mode))
+			LOG_ERRNO("%s", path);
+	}
+}
+
 static void mount_all(void)
 {
+	static struct run_folders run;
+
 	leave_first_root();
+	remember_run(&run);
 	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
 		(void)mkdir(mounts[i].place, 0755);
 		if (mount(mounts[i].type, mounts[i].place, mounts[i].type, mounts[i].flags,
@@ -76,6 +121,7 @@ static void mount_all(void)
 		    errno != EBUSY && !mounts[i].wanted)
 			LOG_ERRNO("mounting %s at %s", mounts[i].type, mounts[i].place);
 	}
+	restore_run(&run);
 	if (symlink("/proc/self/fd", "/dev/fd") && errno != EEXIST)
 		LOG_ERRNO("/dev/fd");
 }

@@ -105,16 +105,37 @@ static int set_up(struct init *init)
 	return read_list(init);
 }
 
+/* By the names that the kernel starts when Xen asks it to end, and people know. */
+static int ask_process_1(const char *name)
+{
+	const char *base = strrchr(name, '/');
+	int signo = 0;
+
+	base = base ? base + 1 : name;
+	if (strcmp(base, "poweroff") == 0)
+		signo = SIGTERM;
+	else if (strcmp(base, "reboot") == 0)
+		signo = SIGINT;
+	if (signo == 0) {
+		(void)fprintf(stderr,
+		              "skerry-init is started by the kernel, as process 1; poweroff and "
+		              "reboot are names that ask it\n");
+		return 2;
+	}
+	if (kill(1, signo)) {
+		LOG_ERRNO("%s", base);
+		return 1;
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct init *init = &init_state;
 
-	(void)argv;
-	if (getpid() != 1 || argc > 1) {
-		(void)fprintf(stderr, "skerry-init is started by the kernel, as process 1\n");
-		return 2;
-	}
 	log_init("init");
+	if (getpid() != 1)
+		return ask_process_1(argc > 0 ? argv[0] : "");
 	(void)umask(022);
 	(void)reboot(RB_DISABLE_CAD);
 	ground_prepare();

@@ -45,9 +45,11 @@ class Recipe:
                 except (AttributeError, TypeError) as e:
                     raise SystemExit("%s:%d: %s" % (path, number, e))
 
+    def name_of(self, name):
+        return self.base.get(name, name).replace("@version", self.base["version"])
+
     def package(self, name):
-        name = self.base.get(name, name).replace("@version", self.base["version"])
-        return self.packages.folder(name)
+        return self.packages.folder(self.name_of(name))
 
     def put(self, dest, data, mode=0o755):
         self.archive.add(dest, stat.S_IFREG | mode, data)
@@ -84,6 +86,7 @@ class Recipe:
 
     def do_libraries(self, here, *packages):
         self.libraries += packages
+        self.packages.fetch(*[self.name_of(p) for p in packages])
 
     def do_module(self, here, *names):
         if not self.places:

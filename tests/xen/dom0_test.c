@@ -146,8 +146,10 @@ static void channels(const char *name, enum xen_domain_kind kind)
 	(void)tap_result(paused(&q), "%s: paused and unpaused", name);
 	drive_pairs(q.domid, name);
 	drive_bench(q.domid, name);
+	drive_slice(q.domid, name);
+	drive_call(q.domid, name);
 	(void)tap_result(xen_domain_ask(ground, q.domid, "poweroff") == 0 &&
-	                         wait_stopped(q.domid, 60) == XEN_CAUSE_OFF,
+	                         wait_stopped(q.domid, 300) == XEN_CAUSE_OFF,
 	                 "%s: asked to end, it does", name);
 	(void)tap_result(destroy(&q), "%s: destroyed, nothing of it is left", name);
 }
