@@ -97,12 +97,16 @@ case "${SKERRY_SETUP:-} $*" in
 *test*) install_packages $build_packages $test_packages $xen_packages && install_clang_runtime ;;
 *) install_packages $build_packages ;;
 esac
+# shellcheck disable=SC2086
+case " $* " in
+*" xen "*) install_packages $xen_packages ;;
+esac
 case " $* " in
 *" cov "*) install_packages gcovr ;;
 esac
 status=0
 for tree in "$@"; do
-	[ "$tree" != test ] || continue
+	case $tree in test | xen) continue ;; esac
 	build "$tree" || { say "build/$tree failed"; status=1; }
 done
 exit $status

@@ -4,9 +4,10 @@
  * first. Hardware is "reduced": no legacy timers, no power management registers.
  * Source: ACPI 5.0, 5.2.
  */
+#include "hypervisor/xen/acpi.h"
+
 #include <string.h>
 
-#include "hypervisor/xen/domain_internal.h"
 #include "lib/base/bytes.h"
 
 #define HEADER_LEN            36U

@@ -11,6 +11,7 @@
 #include <xen/hvm/params.h>
 #include <xenguest.h>
 
+#include "hypervisor/xen/acpi.h"
 #include "lib/base/log.h"
 
 #define SLACK_KIB      1024U /* pages beside the qube's memory: rings, tables; as libxl gives */

@@ -31,12 +31,4 @@ int xen_store_add(struct xen_ground *ground, const struct xen_domain_spec *spec,
 /** xen_store_drop() - everything of it, whatever there is */
 void xen_store_drop(struct xen_ground *ground, int domid);
 
-/**
- * xen_acpi_tables() - what a PVH qube's kernel must know of its processors: RSDP, XSDT, FADT
- * (reduced hardware), MADT and an empty DSDT
- * @out:  a page that will stand at @address
- * Returns the bytes used.
- */
-size_t xen_acpi_tables(uint8_t out[4096], uint64_t address, uint32_t vcpus);
-
 #endif

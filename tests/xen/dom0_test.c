@@ -29,6 +29,7 @@ struct qube {
 
 static struct xen_ground *ground;
 static const char *kernel, *initrd, *console_program;
+static char **asked;
 
 static double now(void)
 {
@@ -128,6 +129,23 @@ static bool paused(const struct qube *q)
 	       xen_domain_info(ground, q->domid, &info) == 0 && info.state == XEN_DOMAIN_RUNNING;
 }
 
+static const struct {
+	const char *name;
+	void (*drive)(int domid, const char *name);
+} parts[] = {{"pairs", drive_pairs},
+             {"bench", drive_bench},
+             {"slice", drive_slice},
+             {"call", drive_call}};
+
+/* None named: all. */
+static bool wanted(const char *part)
+{
+	for (char **name = asked; *name; name++)
+		if (strcmp(*name, part) == 0)
+			return true;
+	return !*asked;
+}
+
 static void channels(const char *name, enum xen_domain_kind kind)
 {
 	struct qube q;
@@ -137,17 +155,16 @@ static void channels(const char *name, enum xen_domain_kind kind)
 	                name))
 		return;
 	/* The first of its channels: it is up. */
-	if (pipe_open(&end, false, PIPE_CONNECT, 0, q.domid, TALK_KILLED, 0) == 0) {
+	if (pipe_open(&end, PIPE_OURS, PIPE_CONNECT, 0, q.domid, TALK_FIRST, 0) == 0) {
 		tap_note("%s: from nothing to its first channel %.1f s", name, now() - q.began);
 		pipe_close(&end);
 	}
 	(void)tap_result(adopted(&q, name),
 	                 "%s: a second toolstack finds it, by number, name and uuid", name);
 	(void)tap_result(paused(&q), "%s: paused and unpaused", name);
-	drive_pairs(q.domid, name);
-	drive_bench(q.domid, name);
-	drive_slice(q.domid, name);
-	drive_call(q.domid, name);
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (wanted(parts[i].name))
+			parts[i].drive(q.domid, name);
 	(void)tap_result(xen_domain_ask(ground, q.domid, "poweroff") == 0 &&
 	                         wait_stopped(q.domid, 300) == XEN_CAUSE_OFF,
 	                 "%s: asked to end, it does", name);
@@ -163,6 +180,7 @@ int main(int argc, char **argv)
 	kernel = argv[1];
 	initrd = argv[2];
 	console_program = argv[3];
+	asked = argv + 5;
 	tap_open(argv[4]);
 	vchan_use_grant();
 	if (xen_ground_open(&ground)) {

@@ -10,8 +10,9 @@
 #define RING           65536U
 #define BULK_BYTES     (4U << 20)
 #define ROUNDS_MAX     2000U
-#define ROUNDS_SECONDS 1.0
-#define BULK_SECONDS   1.0
+#define ROUNDS_SECONDS 0.7
+#define ROUNDS_OF_ALL  2U
+#define BULK_SECONDS   0.7
 
 static double now(void)
 {
@@ -109,19 +110,20 @@ void drive_pairs(int domid, const char *kind)
 {
 	static const struct {
 		int port;
-		bool stock;
+		enum pipe_library library;
 		enum pipe_role role;
 		const char *what;
 	} rows[] = {
-	        {TALK_STOCK_LISTENS, false, PIPE_CONNECT, "ours connects to a stock server"},
-	        {TALK_OURS_LISTENS, true, PIPE_CONNECT, "a stock client connects to our server"},
-	        {TALK_STOCK_CONNECTS, false, PIPE_LISTEN, "our server takes a stock client"},
-	        {TALK_OURS_CONNECTS, true, PIPE_LISTEN, "a stock server takes our client"},
+	        {TALK_STOCK_LISTENS, PIPE_OURS, PIPE_CONNECT, "ours connects to a stock server"},
+	        {TALK_OURS_LISTENS, PIPE_STOCK, PIPE_CONNECT,
+	         "a stock client connects to our server"},
+	        {TALK_STOCK_CONNECTS, PIPE_OURS, PIPE_LISTEN, "our server takes a stock client"},
+	        {TALK_OURS_CONNECTS, PIPE_STOCK, PIPE_LISTEN, "a stock server takes our client"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct pipe_end end;
-		bool good = pipe_open(&end, rows[i].stock, rows[i].role, 0, domid, rows[i].port,
+		bool good = pipe_open(&end, rows[i].library, rows[i].role, 0, domid, rows[i].port,
 		                      RING) == 0;
 
 		good = good && all_sizes(&end) && ask(&end, TALK_END, 0) == 0;
@@ -158,32 +160,35 @@ static bool measure(struct pipe_end *end, struct figures *f)
 
 void drive_bench(int domid, const char *kind)
 {
-	struct pipe_end ends[2];
-	struct figures best[2] = {{0}};
-	bool good = pipe_open(&ends[0], true, PIPE_CONNECT, 0, domid, TALK_STOCK_BENCH, RING) == 0;
+	static const struct {
+		enum pipe_library library;
+		int port;
+		const char *name;
+	} rows[] = {{PIPE_STOCK, TALK_STOCK_BENCH, "stock, blocking"},
+	            {PIPE_POLLED, TALK_POLLED_BENCH, "stock, polled"},
+	            {PIPE_OURS, TALK_OURS_BENCH, "ours"}};
+	struct pipe_end ends[ARRAY_LEN(rows)] = {0};
+	struct figures best[ARRAY_LEN(rows)] = {0};
+	bool good = true;
 
-	good = pipe_open(&ends[1], false, PIPE_CONNECT, 0, domid, TALK_OURS_BENCH, RING) == 0 &&
-	       good;
-	/* In turn, and the best of each: other work on the machine hits both. */
-	for (int round = 0; good && round < 2; round++) {
-		for (int i = 0; good && i < 2; i++) {
-			struct figures f;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		good = good && pipe_open(&ends[i], rows[i].library, PIPE_CONNECT, 0, domid,
+		                         rows[i].port, RING) == 0;
+	/* In turn, and the best of each: other work on the machine hits all. */
+	for (size_t n = 0; good && n < ROUNDS_OF_ALL * ARRAY_LEN(rows); n++) {
+		struct figures f = {0}, *b = &best[n % ARRAY_LEN(rows)];
 
-			good = measure(&ends[i], &f);
-			if (good && (round == 0 || f.round_ms < best[i].round_ms))
-				best[i].round_ms = f.round_ms;
-			best[i].in_mb = good ? MAX(f.in_mb, best[i].in_mb) : 0;
-			best[i].out_mb = good ? MAX(f.out_mb, best[i].out_mb) : 0;
-		}
+		good = measure(&ends[n % ARRAY_LEN(rows)], &f);
+		b->round_ms = b->round_ms > 0 ? MIN(f.round_ms, b->round_ms) : f.round_ms;
+		b->in_mb = MAX(f.in_mb, b->in_mb);
+		b->out_mb = MAX(f.out_mb, b->out_mb);
 	}
-	for (int i = 0; i < 2; i++) {
-		if (good)
-			good = ask(&ends[i], TALK_END, 0) == 0;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		good = good && ask(&ends[i], TALK_END, 0) == 0;
 		pipe_close(&ends[i]);
 		tap_note("bench %s %s: round trip %.3f ms, from the qube %.1f MB/s, to the qube "
 		         "%.1f MB/s",
-		         kind, i ? "ours " : "stock", best[i].round_ms, best[i].in_mb,
-		         best[i].out_mb);
+		         kind, rows[i].name, best[i].round_ms, best[i].in_mb, best[i].out_mb);
 	}
-	(void)tap_result(good, "%s: both libraries carry bulk both ways", kind);
+	(void)tap_result(good, "%s: all of them carry bulk both ways", kind);
 }

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 SOURCE = os.environ.get("SKERRY_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TREE = os.environ.get("SKERRY_BUILD") or os.path.join(SOURCE, "build", "release")
@@ -47,8 +48,10 @@ class Machine:
             "-device", "virtio-serial-pci", "-chardev", "file,id=said,path=" + self.said,
             "-device", "virtserialport,chardev=said,name=skerry"]
 
-    def run(self, seconds):
-        """The lines that the test said, and whether the machine switched itself off in time."""
+    def run(self, seconds, keep_said=None):
+        """The lines that the test said and those of the console, and whether the machine switched itself off in time.
+        keep_said: an event, set when all was said, for who reads along.
+        """
         try:
             proc = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
             try:
@@ -57,6 +60,9 @@ class Machine:
                 in_time = False
                 proc.kill()
                 proc.wait()
+            if keep_said:
+                time.sleep(0.5)  # the reader looks five times a second
+                keep_said.set()
             return self.read(self.said), self.read(self.console), in_time
         finally:
             shutil.rmtree(self.tmp, ignore_errors=True)

@@ -21,6 +21,25 @@ static void wait_event(const struct vchan *vchan)
 	(void)poll(&look, 1, -1);
 }
 
+/* Nothing could be moved; false: nothing ever will. */
+static bool wait_more(struct pipe_end *end)
+{
+	if (end->library == PIPE_OURS) {
+		wait_event(end->channel);
+		(void)vchan_step(end->channel);
+		return true;
+	}
+	if (end->library == PIPE_POLLED && libxenvchan_is_open(end->channel) == 1) {
+		struct pollfd look = {.fd = libxenvchan_fd_for_select(end->channel),
+		                      .events = POLLIN};
+
+		(void)poll(&look, 1, -1);
+		(void)libxenvchan_wait(end->channel);
+		return true;
+	}
+	return false;
+}
+
 static int open_ours(struct pipe_end *end, enum pipe_role role, const struct vchan_config *config)
 {
 	struct vchan *vchan = NULL;
@@ -64,15 +83,15 @@ static int open_stock(struct pipe_end *end, enum pipe_role role, const struct vc
 	}
 	if (!channel)
 		return -1;
-	channel->blocking = -1; /* a bit of one, and signed */
+	channel->blocking = end->library == PIPE_STOCK ? -1 : 0; /* a bit of one, and signed */
 	while (libxenvchan_is_open(channel) == 2)
 		(void)libxenvchan_wait(channel);
 	end->channel = channel;
 	return 0;
 }
 
-int pipe_open(struct pipe_end *end, bool stock, enum pipe_role role, int own, int peer, int port,
-              size_t ring)
+int pipe_open(struct pipe_end *end, enum pipe_library library, enum pipe_role role, int own,
+              int peer, int port, size_t ring)
 {
 	struct vchan_config config = {.transport = VCHAN_GRANT,
 	                              .own = own,
@@ -81,8 +100,8 @@ int pipe_open(struct pipe_end *end, bool stock, enum pipe_role role, int own, in
 	                              .read_min = ring,
 	                              .write_min = ring};
 
-	*end = (struct pipe_end){.stock = stock};
-	if (stock ? open_stock(end, role, &config) : open_ours(end, role, &config)) {
+	*end = (struct pipe_end){.library = library};
+	if (library == PIPE_OURS ? open_ours(end, role, &config) : open_stock(end, role, &config)) {
 		(void)fprintf(stderr, "port %d: %s\n", port, strerror(errno));
 		return -1;
 	}
@@ -94,15 +113,11 @@ int pipe_read(struct pipe_end *end, void *data, size_t len)
 	char *at = data;
 
 	while (len > 0) {
-		ssize_t n = end->stock ? libxenvchan_read(end->channel, at, len)
-		                       : vchan_read(end->channel, at, len);
+		ssize_t n = end->library == PIPE_OURS ? vchan_read(end->channel, at, len)
+		                                      : libxenvchan_read(end->channel, at, len);
 
-		if (n < 0 || (n == 0 && end->stock))
+		if (n < 0 || (n == 0 && !wait_more(end)))
 			return -1;
-		if (n == 0) {
-			wait_event(end->channel);
-			(void)vchan_step(end->channel);
-		}
 		at += n;
 		len -= (size_t)n;
 	}
@@ -114,15 +129,11 @@ int pipe_write(struct pipe_end *end, const void *data, size_t len)
 	const char *at = data;
 
 	while (len > 0) {
-		ssize_t n = end->stock ? libxenvchan_write(end->channel, at, len)
-		                       : vchan_write(end->channel, at, len);
+		ssize_t n = end->library == PIPE_OURS ? vchan_write(end->channel, at, len)
+		                                      : libxenvchan_write(end->channel, at, len);
 
-		if (n < 0 || (n == 0 && end->stock))
+		if (n < 0 || (n == 0 && !wait_more(end)))
 			return -1;
-		if (n == 0) {
-			wait_event(end->channel);
-			(void)vchan_step(end->channel);
-		}
 		at += n;
 		len -= (size_t)n;
 	}
@@ -131,7 +142,7 @@ int pipe_write(struct pipe_end *end, const void *data, size_t len)
 
 void pipe_close(struct pipe_end *end)
 {
-	if (end->channel && end->stock)
+	if (end->channel && end->library != PIPE_OURS)
 		libxenvchan_close(end->channel);
 	else if (end->channel)
 		(void)vchan_close(end->channel);

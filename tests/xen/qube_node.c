@@ -15,13 +15,18 @@
 
 static const struct {
 	int port;
-	bool stock;
+	enum pipe_library library;
 	enum pipe_role role;
 } channels[] = {
-        {TALK_OURS_LISTENS, false, PIPE_LISTEN},   {TALK_STOCK_LISTENS, true, PIPE_LISTEN},
-        {TALK_OURS_CONNECTS, false, PIPE_CONNECT}, {TALK_STOCK_CONNECTS, true, PIPE_CONNECT},
-        {TALK_STOCK_BENCH, true, PIPE_LISTEN},     {TALK_OURS_BENCH, false, PIPE_LISTEN},
-        {TALK_SLICE, false, PIPE_LISTEN},          {TALK_KILLED, false, PIPE_LISTEN},
+        {TALK_OURS_LISTENS, PIPE_OURS, PIPE_LISTEN},
+        {TALK_STOCK_LISTENS, PIPE_STOCK, PIPE_LISTEN},
+        {TALK_OURS_CONNECTS, PIPE_OURS, PIPE_CONNECT},
+        {TALK_STOCK_CONNECTS, PIPE_STOCK, PIPE_CONNECT},
+        {TALK_STOCK_BENCH, PIPE_STOCK, PIPE_LISTEN},
+        {TALK_POLLED_BENCH, PIPE_POLLED, PIPE_LISTEN},
+        {TALK_OURS_BENCH, PIPE_OURS, PIPE_LISTEN},
+        {TALK_SLICE, PIPE_OURS, PIPE_LISTEN},
+        {TALK_FIRST, PIPE_OURS, PIPE_LISTEN},
 };
 
 static int serve(size_t i)
@@ -35,7 +40,7 @@ static int serve(size_t i)
 		perror("own domain");
 		return 1;
 	}
-	if (pipe_open(&end, channels[i].stock, channels[i].role, config.own, 0, channels[i].port,
+	if (pipe_open(&end, channels[i].library, channels[i].role, config.own, 0, channels[i].port,
 	              RING))
 		return 1;
 	r = talk_serve(&end);

@@ -31,10 +31,11 @@ enum talk_port {
 	TALK_STOCK_LISTENS = 701,
 	TALK_OURS_CONNECTS = 702,
 	TALK_STOCK_CONNECTS = 703,
-	TALK_STOCK_BENCH = 704, /* stock listens, for stock */
-	TALK_OURS_BENCH = 705,  /* ours listens, for ours */
-	TALK_SLICE = 706,       /* ours listens, for a slice */
-	TALK_KILLED = 707,      /* ours listens, for one that is killed */
+	TALK_STOCK_BENCH = 704,  /* stock listens, for stock */
+	TALK_OURS_BENCH = 705,   /* ours listens, for ours */
+	TALK_SLICE = 706,        /* ours listens, for a slice */
+	TALK_FIRST = 707,        /* ours listens; that it does shows that the qube is up */
+	TALK_POLLED_BENCH = 708, /* stock listens, and waits as the programs of Qubes do */
 };
 
 /** talk_serve() - answer requests until TALK_END; 0, or -1: the peer is gone before that */

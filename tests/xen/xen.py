@@ -12,18 +12,22 @@ import machine
 HANG = float(os.environ.get("SKERRY_XEN_HANG", "900"))
 
 
+def images():
+    """Builds the qube's image and dom0's, which holds it; where dom0's is."""
+    here = os.path.join(machine.SOURCE, "tests", "xen")
+    place = os.path.join(machine.TREE, "tests", "xen", "images")
+    node = machine.build(os.path.join(here, "node.recipe"), os.path.join(place, "node"))
+    return machine.build(os.path.join(here, "dom0.recipe"), os.path.join(place, "dom0"),
+                         os.path.join(node, "vmlinuz") + ":/qubes/vmlinuz:644",
+                         os.path.join(node, "initramfs.gz") + ":/qubes/node.gz:644")
+
+
 def main():
     why = machine.why_not()
     if why:
         print("1..0 # SKIP " + why)
         return 0
-    here = os.path.join(machine.SOURCE, "tests", "xen")
-    place = os.path.join(machine.TREE, "tests", "xen", "images")
-    node = machine.build(os.path.join(here, "node.recipe"), os.path.join(place, "node"))
-    dom0 = machine.build(os.path.join(here, "dom0.recipe"), os.path.join(place, "dom0"),
-                         os.path.join(node, "vmlinuz") + ":/qubes/vmlinuz:644",
-                         os.path.join(node, "initramfs.gz") + ":/qubes/node.gz:644")
-    said, console, in_time = machine.Machine(dom0).run(HANG)
+    said, console, in_time = machine.Machine(images()).run(HANG)
     results = [line for line in said if line.startswith(("ok ", "not ok "))]
     for line in said:
         if not line.startswith("1.."):
