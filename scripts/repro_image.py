@@ -12,6 +12,8 @@ import tempfile
 import repro
 
 NOBODY = 65534
+# The system's: another user may not be able to reach the one of a developer.
+PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 TARGETS = ["image/skerry-init", "image/skerry-dom0-setup", "slices/console/skerry-console"]
 
 
@@ -27,7 +29,7 @@ def make(place, name, env, umask, user):
     subprocess.run(["meson", "setup", tree], **how)
     subprocess.run(["ninja", "-C", tree] + TARGETS, **how)
     out = os.path.join(place, "out")
-    subprocess.run([sys.executable, "image/build", "--tree", tree, "--output", out, "--cache", cache], **how)
+    subprocess.run([PYTHON, "image/build", "--tree", tree, "--output", out, "--cache", cache], **how)
     found = {}
     for file_name in sorted(os.listdir(out)):
         with open(os.path.join(out, file_name), "rb") as f:
