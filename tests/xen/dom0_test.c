@@ -132,10 +132,7 @@ static bool paused(const struct qube *q)
 static const struct {
 	const char *name;
 	void (*drive)(int domid, const char *name);
-} parts[] = {{"pairs", drive_pairs},
-             {"bench", drive_bench},
-             {"slice", drive_slice},
-             {"call", drive_call}};
+} parts[] = {{"pairs", drive_pairs}, {"bench", drive_bench}, {"slice", drive_slice}};
 
 /* None named: all. */
 static bool wanted(const char *part)
