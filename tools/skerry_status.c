@@ -95,18 +95,21 @@ static bool list_has(const char *list, size_t len, const char *entry)
 	return false;
 }
 
-/* The words after the options: names of the qube that a process serves. */
+/* The qube that a process serves: on its command line the name stands behind the number. */
 static const char *about_of(int pid)
 {
-	size_t len, at = 0, words = 0;
-	const char *list = proc_read(pid, "cmdline", &len), *last = "";
+	size_t len, at = 0;
+	const char *list = proc_read(pid, "cmdline", &len);
+	bool number = false;
 
 	if (!list)
-		return last;
-	for (; at < len; at += strlen(list + at) + 1, words++)
-		if (words && list[at] != '-' && isalpha((unsigned char)list[at]))
-			last = list + at;
-	return last;
+		return "";
+	for (; at < len; at += strlen(list + at) + 1) {
+		if (number)
+			return list + at;
+		number = list[at] && strspn(list + at, "0123456789") == strlen(list + at);
+	}
+	return "";
 }
 
 /* Whether a process was started for this system: by its environment or its command line. */

@@ -352,6 +352,8 @@ def _(t):
     equal(words("run", "--user=me", "work", "true"), "-d|work|-p|true; exit\n|me:QUBESRPC qubes.VMShell+ dom0|")
     equal(words("disp", "--template=deb", "--", "true"),
           "-d|disp1|-p|true; exit\n|-w|60|DEFAULT:QUBESRPC qubes.VMShell+ dom0|")
+    equal(words("disp", "--template=deb", "--", "sh", "-c", "a b"),
+          "-d|disp1|-w|60|DEFAULT:QUBESRPC qubes.VMExec+sh+--c+a-20b dom0|")
     check("TERM=dumb" in words("shell", "work"), "shell")
 
 

@@ -436,20 +436,34 @@ static int run_disposable(const struct args *args)
 	return status;
 }
 
+/* Where no qube is named, what was taken for its name is the command's first word. */
+static void words_shift(struct args *args)
+{
+	struct text_list rest = {0};
+
+	if (!args_has(args, VMNAME))
+		return;
+	text_list_add(&rest, args_value(args, COMMAND));
+	for (size_t i = 0; i < args->given[REST].n; i++)
+		text_list_add(&rest, args->given[REST].items[i]);
+	args->given[REST] = (struct arg_given){.items = rest.items, .n = rest.n, .times = 1};
+	args->given[COMMAND] = args->given[VMNAME];
+	args->given[VMNAME] = (struct arg_given){0};
+}
+
 int qvm_run_run(int argc, const char *const *argv)
 {
-	const struct args *args = args_parse(&program, argc, argv);
+	struct args *args = args_parse(&program, argc, argv);
 	struct qube_list list;
 	struct qubes qubes;
 	size_t running = 0;
 
 	if (args_has(args, LOCALCMD) && !args_has(args, PASS_IO))
 		args_error(&program, "--localcmd have no effect without --pass-io");
-	if (args_has(args, DISPVM)) {
-		if (args_has(args, VMNAME))
-			args_error(&program, "--dispvm and a qube exclude each other");
+	if (args_has(args, DISPVM) || args_has(args, ALL))
+		words_shift(args);
+	if (args_has(args, DISPVM))
 		return run_disposable(args);
-	}
 	if (!args_has(args, ALL) && !args_has(args, VMNAME))
 		args_error(&program, "one of VMNAME, --all and --dispvm is required");
 	qubes = qubes_or_fail(&program);
