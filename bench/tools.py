@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the command line tools cost, against the real admin service.
 
-    bench/tools.py [--build DIR] [--qubes N] [--rounds N]
+    bench/tools.py [--build DIR] [--qubes N] [--rounds N] [--json]
 
 Starts skerry-store and skerry-admin in a folder of their own, makes N qubes (200), and measures: the
 listing of all with ten properties each, by qvm-ls and skerry ls; a listing of names; one property; for
@@ -11,6 +11,7 @@ the wall-clock time, and the processor time of the command and of the service. N
 """
 
 import argparse
+import json
 import os
 import resource
 import shutil
@@ -92,8 +93,13 @@ def measure(service, name, command, rounds):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     own = 1e3 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / rounds
     walls.sort()
-    print("| %-34s | %8.2f | %8.2f | %8.2f | %8.2f |" % (name, walls[0], walls[rounds // 2], own,
-                                                    1e3 * (service.seconds() - used) / rounds))
+    return {"name": "tools: " + name, "least_ms": walls[0], "median_ms": walls[rounds // 2], "command_ms": own,
+            "service_ms": 1e3 * (service.seconds() - used) / rounds}
+
+
+def print_figure(figure):
+    print("| %-34s | %8.2f | %8.2f | %8.2f | %8.2f |" % (
+        figure["name"][7:], figure["least_ms"], figure["median_ms"], figure["command_ms"], figure["service_ms"]))
 
 
 def main():
@@ -101,6 +107,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(SOURCE, "build", "release"))
     parser.add_argument("--qubes", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--json", action="store_true", help="a line for each figure, for bench/run")
     given = parser.parse_args()
     qvm, skerry = (os.path.join(given.build, "tools", name) for name in ("qvm/qvm", "skerry"))
     service = Service(given.build)
@@ -108,14 +115,19 @@ def main():
         service.ask("admin.vm.Create.TemplateVM", "", "name=deb label=black")
         for i in range(given.qubes):
             service.ask("admin.vm.Create.AppVM", "deb", "name=vm%d label=red" % i)
-        print("| %-34s | %8s | %8s | %8s | %8s |" % ("ms", "least", "median", "command", "service"))
-        print("| --- | ---: | ---: | ---: | ---: |")
+        if not given.json:
+            print("| %-34s | %8s | %8s | %8s | %8s |" % ("ms", "least", "median", "command", "service"))
+            print("| --- | ---: | ---: | ---: | ---: |")
         for name, command in (
                 ("qvm-ls, %d qubes, 10 properties" % given.qubes, [qvm, "ls", "--raw-data", "--fields", FIELDS]),
                 ("qvm-ls", [qvm, "ls"]), ("skerry ls", [skerry, "ls"]),
                 ("qvm-ls --raw-list", [qvm, "ls", "--raw-list"]), ("qvm-prefs vm1 memory", [qvm, "prefs", "vm1", "memory"]),
                 ("true", ["/bin/true"]), ("python3 -c pass", ["/usr/bin/python3", "-c", "pass"])):
-            measure(service, name, command, given.rounds)
+            figure = measure(service, name, command, given.rounds)
+            if given.json:
+                print(json.dumps(figure))
+            else:
+                print_figure(figure)
     finally:
         service.close()
 
