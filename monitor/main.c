@@ -119,6 +119,7 @@ static int make_folders(void)
 	} folders[] = {
 	        {"/run", 0755},
 	        {"/run/qubes", 0755},
+	        {"/run/qubes/policy.d", 0755},
 	        {"/run/skerry", 0755},
 	        {"/run/qubes/policy.d", 0755}, /* a folder of the policy; it must be there */
 	        {"/var", 0755},
@@ -126,6 +127,7 @@ static int make_folders(void)
 	        {"/var/log/qubes", 0755},
 	        {"/var/lib", 0755},
 	        {"/var/lib/qubes", 0755},
+	        {"/var/lib/qubes/vm-kernels", 0755},
 	        {"/etc", 0755},
 	        {"/etc/qubes", 0755},
 	        {"/etc/qubes/policy.d", 0755},

@@ -34,9 +34,9 @@
 
 struct program {
 	const char *path;
-	const char *argument; /* NULL: none */
-	bool once;            /* not started again */
-	pid_t pid;            /* 0: does not run */
+	const char *arguments[2]; /* NULL: none */
+	bool once;                /* not started again */
+	pid_t pid;                /* 0: does not run */
 	uint64_t started_ns;
 	unsigned int pause_ms;
 	struct loop_timer again;
@@ -44,7 +44,7 @@ struct program {
 
 /* What a qube runs besides what it is asked to run; one that is not installed is left out. */
 static struct program programs[] = {
-        {.path = "/usr/sbin/qubesdb-daemon", .argument = "0"},
+        {.path = "/usr/sbin/qubesdb-daemon", .arguments = {"--foreground", "0"}},
         {.path = "/usr/lib/qubes/qrexec-agent"},
         {.path = "/rw/config/rc.local", .once = true},
 };
@@ -92,7 +92,8 @@ static int open_log(const char *path)
 /* Signals that this process blocks are not blocked in a child, and each has a session of its own. */
 static int spawn(const struct program *p, pid_t *ret_pid)
 {
-	char *argv[] = {strdup(p->path), p->argument ? strdup(p->argument) : NULL, NULL};
+	char *argv[] = {strdup(p->path), p->arguments[0] ? strdup(p->arguments[0]) : NULL,
+	                p->arguments[1] ? strdup(p->arguments[1]) : NULL, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	OWNED_FD int log_fd = open_log(p->path);
@@ -112,8 +113,8 @@ static int spawn(const struct program *p, pid_t *ret_pid)
 		r = posix_spawn(ret_pid, p->path, &actions, &attr, argv, environ);
 	(void)posix_spawnattr_destroy(&attr);
 	(void)posix_spawn_file_actions_destroy(&actions);
-	free(argv[0]);
-	free(argv[1]);
+	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
+		free(argv[i]);
 	return r;
 }
 
