@@ -25,6 +25,7 @@
 
 #define EXIT_USAGE   2
 #define EXIT_AGAIN   111 /* another monitor runs */
+#define LOCK_TRIES   50  /* 10 ms each; chosen */
 #define STOP_SECONDS 30U /* for qubes to end by themselves; chosen */
 
 static struct monitor monitor = {
@@ -159,8 +160,17 @@ static int take_lock(struct monitor *m)
 		LOG_ERRNO("%s", path);
 		return -1;
 	}
-	if (flock(m->lock, LOCK_EX | LOCK_NB) == 0)
-		return 0;
+	/* A child of one that was killed holds it until it sees that its parent is gone. */
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		const struct timespec pause = {0, 10000000};
+
+		if (flock(m->lock, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			break;
+		(void)nanosleep(&pause, NULL);
+		errno = EWOULDBLOCK;
+	}
 	LOG_ERRNO("another skerryd runs here: %s", path);
 	return -1;
 }

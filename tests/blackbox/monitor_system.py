@@ -102,6 +102,8 @@ class System:
         return [pid for pid, start in self.known.items() if start_time(pid) == start]
 
     def kill(self, pid, signo=signal.SIGKILL):
+        if pid <= 0:
+            return  # 0 would be this whole group
         try:
             os.kill(pid, signo)
         except ProcessLookupError:
