@@ -128,7 +128,7 @@ static bool may_start(const struct entry *e)
 		if (!before->answered && conflict(&before->job.q, &e->job.q))
 			return false;
 	}
-	return true;
+	return !looker_takes(e) || looker_free(e);
 }
 
 static void drop(struct entry *e)
@@ -153,7 +153,7 @@ static void tell_state(struct job *job)
 static void start_entry(struct entry *e)
 {
 	tell_state(&e->job);
-	if (worker_start(loop, e) == 0) {
+	if ((looker_takes(e) && looker_start(loop, e) == 0) || worker_start(loop, e) == 0) {
 		n_working += !only_looks(e->job.q.kind);
 		return;
 	}
@@ -314,6 +314,7 @@ static void setup_pool(const struct storage_request *q)
 	}
 	if (!pool)
 		pool = &pools[n_pools++];
+	looker_end(q->pool);
 	memcpy(pool->name, q->pool, sizeof(pool->name));
 	memcpy(pool->dir, q->dir, sizeof(pool->dir));
 	pool->driver = q->driver;
@@ -332,6 +333,7 @@ static void forget_pool(const struct storage_request *q)
 		return;
 	}
 	drop_internal(pool);
+	looker_end(pool->name);
 	if (pool_in_use(pool)) {
 		refuse(q->serial, STORAGE_E_IN_USE, "the pool is at work");
 		return;

@@ -36,7 +36,22 @@ struct entry {
 /** worker_start() - forks a worker for the entry; 0 or -1 with errno */
 int worker_start(struct loop *loop, struct entry *e) MUST_CHECK;
 
-/* Called by workers.c: an answer that is legal, and the end of a worker. */
+/** worker_say() - how a worker's job speaks: on the channel that is its arg */
+void worker_say(struct job *job, const struct storage_answer *answer);
+
+/* Workers that stay (lookers.c). */
+
+/** looker_takes() - whether such a request is done by the pool's own worker; looker_free() - and now */
+bool looker_takes(const struct entry *e);
+bool looker_free(const struct entry *e);
+
+/** looker_start() - gives it the entry; 0, or -1: then let another worker do it */
+int looker_start(struct loop *loop, struct entry *e) MUST_CHECK;
+
+/** looker_end() - the pool's worker ends, after what it does */
+void looker_end(const char *pool);
+
+/* Called by workers.c and lookers.c: an answer that is legal, and the end of a worker. */
 void service_answer(struct entry *e, const struct storage_answer *answer);
 void service_ended(struct entry *e, int wait_status);
 

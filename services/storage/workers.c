@@ -22,7 +22,7 @@
 #define IOPRIO_IDLE        (3 << 13) /* class, from linux/ioprio.h */
 #define IOPRIO_LOW         (2 << 13 | 7)
 
-static void send_answer(struct job *job, const struct storage_answer *answer)
+void worker_say(struct job *job, const struct storage_answer *answer)
 {
 	uint8_t packet[STORAGE_ANSWER_LEN];
 	ssize_t n = storage_answer_encode(packet, sizeof(packet), answer);
@@ -52,10 +52,10 @@ NORETURN static void be_worker(struct job *job, int fd)
 	lower_priority(job->q.kind);
 	if (worker_confine(job->pool, job->source_pool, fd))
 		_exit(1);
-	job->say = send_answer;
+	job->say = worker_say;
 	job->arg = &fd;
 	job_run(job);
-	send_answer(job, &job->out);
+	worker_say(job, &job->out);
 	_exit(0);
 }
 
