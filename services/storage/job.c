@@ -37,6 +37,8 @@ const struct driver *job_driver(const struct pool *pool)
 }
 
 /* Texts may hold names from a disk: nothing but printable bytes leaves. */
+static void set_text(struct storage_answer *a, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
+
 static void set_text(struct storage_answer *a, const char *fmt, va_list ap)
 {
 	char text[sizeof(a->text)];

@@ -29,9 +29,9 @@ static void test_header_is_refused(void **state UNUSED)
 	static const char *const bad[] = {
 	        "",
 	        "version=4\n",
-	        GOOD "version=4\n",
-	        GOOD "new=1\n",
-	        GOOD "x",
+	        (GOOD "version=4\n"),
+	        (GOOD "new=1\n"),
+	        (GOOD "x"),
 	        "version=3\nencrypted=True\nhmac-algorithm=scrypt\nbackup-id=a\n",
 	        "version=4\nencrypted=False\nhmac-algorithm=scrypt\nbackup-id=a\n",
 	        "version=4\nencrypted=True\nhmac-algorithm=sha512\nbackup-id=a\n",

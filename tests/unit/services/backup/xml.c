@@ -7,6 +7,10 @@
 
 #include "tests/unit/unit.h"
 
+#define OPEN_4   "<a><a><a><a>"
+#define CLOSE_4  "</a></a></a></a>"
+#define TOO_DEEP (OPEN_4 OPEN_4 OPEN_4 OPEN_4 "<a/>" CLOSE_4 CLOSE_4 CLOSE_4 CLOSE_4)
+
 static char trace[1024];
 
 static int begin(void *arg UNUSED, const struct xml_element *e)
@@ -47,31 +51,29 @@ static void test_document(void **state UNUSED)
 
 static void test_refused(void **state UNUSED)
 {
-	static const char *const bad[] = {
-	        "",
-	        "x",
-	        "<a>",
-	        "</a>",
-	        "<a></b>",
-	        "<a><b></a></b>",
-	        "<a/><b/>",
-	        "<a b=1/>",
-	        "<a b='1' b='2'/>",
-	        "<a b='1'c='2'/>",
-	        "<a>&x;</a>",
-	        "<a>&#0;</a>",
-	        "<a>&#xd800;</a>",
-	        "<a>&#x110000;</a>",
-	        "<a>&amp</a>",
-	        "<a>\x01</a>",
-	        "<a>\x80</a>",
-	        "<a>\xc0\x80</a>",
-	        "<a>\xed\xa0\x80</a>",
-	        "<!DOCTYPE a><a/>",
-	        "<a b='<'/>",
-	        "<a>&#99999999999;</a>",
-	        "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a/></a></a></a></a></a></a></a></"
-	        "a></a></a></a></a></a></a></a></a>"};
+	static const char *const bad[] = {"",
+	                                  "x",
+	                                  "<a>",
+	                                  "</a>",
+	                                  "<a></b>",
+	                                  "<a><b></a></b>",
+	                                  "<a/><b/>",
+	                                  "<a b=1/>",
+	                                  "<a b='1' b='2'/>",
+	                                  "<a b='1'c='2'/>",
+	                                  "<a>&x;</a>",
+	                                  "<a>&#0;</a>",
+	                                  "<a>&#xd800;</a>",
+	                                  "<a>&#x110000;</a>",
+	                                  "<a>&amp</a>",
+	                                  "<a>\x01</a>",
+	                                  "<a>\x80</a>",
+	                                  "<a>\xc0\x80</a>",
+	                                  "<a>\xed\xa0\x80</a>",
+	                                  "<!DOCTYPE a><a/>",
+	                                  "<a b='<'/>",
+	                                  "<a>&#99999999999;</a>",
+	                                  TOO_DEEP};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		if (read_text(bad[i]) == 0)
