@@ -153,6 +153,7 @@ static struct admin_reply no_client(void)
 void through_qrexec_call(struct admin_request *request)
 {
 	struct sink out = {0}, err = {0};
+	const char *complaint;
 	struct pipes pipes;
 	pid_t pid;
 
@@ -167,10 +168,12 @@ void through_qrexec_call(struct admin_request *request)
 	pipes.err[1] = fd_close(pipes.err[1]);
 	exchange(&pipes, request, &out, &err);
 	pipes_close(&pipes);
+	complaint = err.len ? err.data : "";
 	if (client_wait(pid) != 0)
-		request->reply = admin_reply_error("QubesDaemonAccessError",
-		                                   arena_printf("Service call error: %s",
-		                                                err.len ? err.data : ""));
+		request->reply =
+		        admin_reply_error("QubesDaemonAccessError",
+		                          arena_printf("Service call error: %.*s",
+		                                       (int)strcspn(complaint, "\n"), complaint));
 	else
 		request->reply = admin_reply_decode(out.data, out.len);
 }

@@ -225,7 +225,7 @@ static void option_seen(struct parse *parse, int row)
 /* Takes the option at @at and its arguments; returns the index behind them. */
 static int option_take(struct parse *parse, int at)
 {
-	struct option_word word;
+	struct option_word word = {-1, parse->argv[at], NULL};
 	int min, max, n = 0;
 
 	(void)option_find(parse, parse->argv[at], &word);
