@@ -35,6 +35,7 @@ TIERS = {
     "model": [("release", True)],
     "faults": [("san", True), ("release", True)],
     "fuzz": [("fuzz", True)],
+    "system": [("release", True), ("release", False)],
     "xen": [("release", False)],
     "repro": [("release", False)],
     "coverage": [("cov", True)],
@@ -215,7 +216,7 @@ def run_suite(tree, tier, ordinary, text, top):
     if not tests:
         return 0
     ground, root_ground = Ground(ordinary, top), Ground(False, top)
-    as_whom = " as nobody" if ground.drop and tier == "confine" else ""
+    as_whom = " as nobody" if ground.drop and tier in ("confine", "system") else ""
 
     def one(test):
         result, out, err = run_program(test, root_ground if test["root"] else ground)

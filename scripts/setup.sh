@@ -89,7 +89,9 @@ build() {
 	ninja -C "build/$1" >"$log" 2>&1 || { sed -n '/^FAILED:/,$p' "$log" | grep -vE '^(\[|ccache|gcc|clang|cc) ' | head -60 >&2; return 1; }
 	# A warning that werror does not stop, the linker's for example, is a failure as well.
 	if grep -E '(^|[^-_a-z])warning:' "$log" >&2; then return 1; fi
-	[ "$1" = fuzz ] || lay_out "$1"
+	[ "$1" = fuzz ] || lay_out "$1" || return 1
+	# The whole of it as installed: what ./run starts, and the tests of the system.
+	[ "$1" != release ] || scripts/stage.sh
 }
 
 # shellcheck disable=SC2086 # lists of words

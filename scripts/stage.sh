@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# stage.sh ROOT: what ./run starts: the release tree installed below build/stage, and below ROOT the folders
+# stage.sh [ROOT]: what ./run starts: the release tree installed below build/stage, and below ROOT the folders
 # of a system that has ROOT in front of every path, with dom0's services and the default policy. What the user
 # changed there stays.
 set -eu
 cd "$(dirname "$0")/.."
-root=$1
+root=${1:-}
 stage=$PWD/build/stage
 
 # Links in the installed tree are those of a system without a prefix; here they lead into the stage.
@@ -28,6 +28,7 @@ if [ ! -f "$stage/.made" ] || [ -n "$(find build/release.log -newer "$stage/.mad
 	rewrite_links "$stage/etc"
 	: >"$stage/.made"
 fi
+[ -n "$root" ] || exit 0
 mkdir -p "$root/etc"
 cp -a -n "$stage/etc/." "$root/etc/"
 # Links are ours and follow the newest build; files are the user's once they are there.
