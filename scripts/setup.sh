@@ -17,7 +17,7 @@ export CCACHE_DIR="${CCACHE_DIR:-$top/build/ccache}"
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libseccomp-dev libjson-c-dev
 libsodium-dev zlib1g-dev libpam0g-dev libcmocka-dev libsqlite3-dev libxen-dev liblzma-dev libbz2-dev liblzo2-dev
-libzstd-dev bubblewrap passt"
+libzstd-dev bubblewrap passt poppler-utils"
 # Only the tier xen needs these.
 xen_packages="qemu-system-x86 zstd"
 test_packages="clang clang-format graphviz clang-tidy cppcheck shellcheck codespell mandoc spin binutils strace

@@ -265,17 +265,28 @@ class Tour:
         show((out + err).decode(errors="backslashreplace"))
         verdict(out.split() == [b"lo", b"0"], "no interface but its own loopback, no route")
 
+    def ready(self):
+        """The disposables that wait, paused, to be used."""
+        _, out, _ = self.s.run("qvm-features", "default-dvm", "preload-dispvm")
+        names = out.decode(errors="replace").split()
+        _, out, _ = self.s.run("skerry", "ls")
+        paused = [line.split()[0] for line in out.decode(errors="replace").splitlines() if " Paused " in line]
+        return [name for name in names if name in paused]
+
     def disposables(self):
         heading("8. Disposables, from a ready pool")
-        times = []
-        for _ in range(3):
+        end = time.monotonic() + LIMIT
+        while len(self.ready()) < 2 and time.monotonic() < end:
+            time.sleep(0.1)
+        ready = self.ready()
+        show("they wait, paused: " + " ".join(ready))
+        for _ in range(2):
             began = time.monotonic()
             status, out, err = self.s.run("skerry", "disp", "--", "hostname")
-            times.append(1000 * (time.monotonic() - began))
-            if not verdict(status == 0 and out.startswith(b"disp"),
-                           f"{out.decode().strip() or err.decode(errors='backslashreplace').strip()}: "
-                           f"{times[-1]:.0f} ms from the request to its end"):
-                break
+            took = 1000 * (time.monotonic() - began)
+            name = out.decode(errors="replace").strip()
+            verdict(status == 0 and name in ready,
+                    f"{name or err.decode(errors='backslashreplace').strip()}: {took:.0f} ms from the request to its end")
 
     def survives(self):
         heading("9. The monitor is killed; the qubes go on")
