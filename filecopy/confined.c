@@ -72,8 +72,18 @@ static int confine_to(const char *folder, bool with_proc)
 	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS | CONFINE_FDS,
 	        .wanted = CONFINE_LANDLOCK | CONFINE_NAMESPACES,
 	};
+	int r;
 
-	return confine(&rights);
+	/*
+	 * Standard error is what the sender's user sees. In a qube of namespaces there are no further
+	 * ones to be had, which is no news to anybody.
+	 */
+	log_set_fd(-1);
+	r = confine(&rights);
+	log_set_fd(STDERR_FILENO);
+	if (r)
+		LOG("this kernel cannot confine the receiver: nothing is received");
+	return r;
 }
 
 /* openat2() is the one open that the filter lets through. */
