@@ -29,6 +29,13 @@ static uint32_t record_kind(const struct attendant *a)
 	return a->id == PROCESS_KEEPER ? RECORD_KEEPER : RECORD_DATABASE;
 }
 
+/* It stays while the process is to be there: should this monitor end before it is started again, the
+ * next one sees that it is missing. */
+static void forget_record(const struct attendant *a)
+{
+	record_remove(a->qube->monitor->records, record_kind(a), a->qube->domid);
+}
+
 static void stop_waiting(struct attendant *a)
 {
 	loop_fd_remove(a->qube->monitor->loop, &a->ready_source);
@@ -63,8 +70,10 @@ void attendant_end(struct attendant *a)
 	a->wanted = false;
 	loop_timer_clear(loop, &a->again);
 	stop_waiting(a);
-	if (!proc_runs(&a->proc))
+	if (!proc_runs(&a->proc)) {
+		forget_record(a);
 		return;
+	}
 	proc_signal(&a->proc, SIGTERM);
 	if (loop_timer_set(loop, &a->limit, END_MS, on_late, a))
 		proc_signal(&a->proc, SIGKILL);
@@ -99,8 +108,8 @@ static void on_end(void *arg, int wait_status)
 	loop_timer_clear(q->monitor->loop, &a->limit);
 	stop_waiting(a);
 	a->ready = false;
-	record_remove(q->monitor->records, record_kind(a), q->domid);
 	if (q->ended) {
+		forget_record(a);
 		qube_check_end(q);
 		return;
 	}
@@ -108,11 +117,13 @@ static void on_end(void *arg, int wait_status)
 		stop_go_on(q->monitor);
 	if (!was_ready && a->id == PROCESS_DATABASE && q->state == QUBE_DATABASE) {
 		a->wanted = false;
+		forget_record(a);
 		qube_database_failed(q);
 		return;
 	}
 	if (!was_ready && a->id == PROCESS_KEEPER && q->qrexec_serial) {
 		a->wanted = false;
+		forget_record(a);
 		qube_keeper_ended(q, wait_status);
 		return;
 	}
