@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# If this failed, devices, backups and logs of other qubes would be taken for something they are not.
+"""USB hooks on a folder that stands for sysfs, the helpers of backups, qubes.Log."""
+
+from services_common import *
+
+POLICY = """
+qubes.USB  *  work  sys-usb  allow
+qubes.Log  *  work  sys-usb  allow
+"""
+QUBES = ("work", "sys-usb")
+VHCI = "sys/devices/platform/vhci_hcd.0"
+FREE = "hub port sta spd dev      sockfd local_busid\nhs  0000 004 000 00000000 000000 0-0\nss  0008 004 000 00000000 000000 0-0\n"
+
+
+def put(sut, qube, name, content, mode=0o644):
+    sut.folder("q", qube, os.path.dirname(name))
+    return sut.write(f"q/{qube}/{name}", content, mode)
+
+
+def read(sut, qube, name):
+    with open(sut.inside(qube, name), encoding="ascii") as file:
+        return file.read()
+
+
+# If this failed, the kernel of a qube would be given a device that the other qube cannot have.
+@services("services-012 USB: what the importing side takes of the line", qubes=QUBES, start=False)
+def _(t, sut):
+    put(sut, "work", VHCI + "/status", FREE.replace("0000 004", "0000 006"))
+    tool, state = sut.inside("work", "usr/lib/qubes/usb-import"), sut.inside("work", "run/state")
+    for line in (b"65538 481\n", b"4294967296 480\n", b"65538\n", b"", b"x 480\n", b"65538 480", b"65538 480 0\n",
+                 b"0" * 40 + b" 480\n"):
+        put(sut, "work", VHCI + "/attach", "")
+        got = sut.run("work", tool, state, stdin=line)
+        equal((got.returncode, read(sut, "work", VHCI + "/attach")), (1, ""), line)
+        check(not os.path.exists(state), line)
+    # A port for fast devices is free, the other one not.
+    put(sut, "work", VHCI + "/attach", "")
+    got = sut.run("work", tool, state, stdin=b"65538 480\n")
+    check(got.returncode == 1 and b"no free port" in got.stderr, got.stderr)
+    for busid, good in (("1-1", 0), ("2-1.4", 0), ("0x1d6b.0x0002", 0), ("../x", 1), ("1", 1), ("1-1;id", 1), ("", 1)):
+        equal(sut.run("work", tool, "--check", busid).returncode, good, busid)
+
+
+# If this failed, a USB stick could not be given to the qube that is to read it.
+@services("USB: from qube to qube, on folders that stand for sysfs", qubes=QUBES, policy=POLICY)
+def _(t, sut):
+    os.unlink(sut.inside("sys-usb", "etc/qubes/rpc-config/qubes.USB"))  # no root here
+    device, driver = "sys/bus/usb/devices/1-1", "sys/bus/usb/drivers/usbip-host"
+    for name, content in (("busnum", "1\n"), ("devnum", "2\n"), ("speed", "480\n"), ("usbip_sockfd", ""),
+                          ("usbip_status", "1\n"), ("idVendor", "1d6b\n"), ("idProduct", "0002\n")):
+        put(sut, "sys-usb", f"{device}/{name}", content)
+    for name in ("match_busid", "bind", "unbind"):
+        put(sut, "sys-usb", f"{driver}/{name}", "")
+    put(sut, "sys-usb", "sys/bus/usb/drivers/usb/bind", "")
+    put(sut, "work", VHCI + "/attach", "")
+    put(sut, "work", VHCI + "/detach", "")
+    put(sut, "work", VHCI + "/status", FREE)
+    state = sut.inside("work", "run/qubes/usb-import-sys-usb-1-1.state")
+    for busid in ("1-1", "0x1d6b.0x0002"):
+        call = sut.popen([sut.inside("work", "etc/qubes-rpc/qubes.USBAttach")], qube="work", stdin=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+        call.stdin.write(f"sys-usb {busid}\n".encode())
+        call.stdin.close()
+        wait_for(lambda: re.fullmatch(r"0 0 65538 3", read(sut, "work", VHCI + "/attach")), "attached")
+        put(sut, "work", VHCI + "/status", FREE.replace("0000 004", "0000 006"))
+        equal(call.wait(), 0, call.stderr.read())
+        equal(read(sut, "sys-usb", device + "/usbip_sockfd"), "0")
+        put(sut, "work", VHCI + "/attach", "")
+        put(sut, "work", VHCI + "/status", FREE)
+    got = sut.rpc("work", "qubes.USBAttach", stdin=b"sys-usb 1-1\n")
+    check(got.returncode == 1 and b"already" in got.stderr, got.stderr)
+    equal(sut.rpc("work", "qubes.USBDetach", stdin=b"sys-usb 1-1\n").returncode, 0)
+    equal(read(sut, "work", VHCI + "/detach"), "0")
+    check(not os.path.exists(state), "the state is left behind")
+    equal(sut.rpc("work", "qubes.USBDetach", stdin=b"sys-usb 1-1\n").returncode, 1)
+    equal(sut.rpc("sys-usb", "qubes.USBDetach", stdin=b"1-1\n").returncode, 0)
+    equal(read(sut, "sys-usb", device + "/usbip_sockfd"), "-1")
+    for line in (b"", b"sys-usb\n", b"sys-usb ../x\n", b"sys-usb 1-1 2\n"):
+        equal(sut.rpc("work", "qubes.USBAttach", stdin=line).returncode, 1, line)
+    for name in ("1-9", "1-1.1", "x"):
+        equal(sut.call("work", "sys-usb", "qubes.USB+" + name).returncode, 1, name)
+
+
+# If this failed, a backup would be cut, or a command of dom0 would be read by a shell a second time.
+@services("Backup: to a folder and to a command, and where it is taken from", qubes=("work",), start=False)
+def _(t, sut):
+    data = os.urandom(100000)
+    folder = sut.folder("q", "work", "home/user/backups")
+    equal(sut.rpc("work", "qubes.Backup", stdin=folder.encode() + b"\n" + data).returncode, 0)
+    names = os.listdir(folder)
+    check(len(names) == 1 and re.fullmatch(r"qubes-backup-\d{4}-\d\d-\d\dT\d{6}", names[0]), names)
+    with open(os.path.join(folder, names[0]), "rb") as file:
+        check(file.read() == data, "the backup's bytes")
+    copy = sut.inside("work", "home/user/copy")
+    equal(sut.rpc("work", "qubes.Backup", stdin=f"dd of={copy} status=none\n".encode() + data).returncode, 0)
+    with open(copy, "rb") as file:
+        check(file.read() == data, "by a command")
+    mark = sut.inside("work", "home/user/mark")
+    sut.rpc("work", "qubes.Backup", stdin=f"echo $(touch {mark}) ; touch {mark}\n".encode())
+    check(not os.path.exists(mark), "a shell read the command")
+    for line in (b"", b"\n", b"/nosuch/program\n"):
+        check(sut.rpc("work", "qubes.Backup", stdin=line).returncode != 0, line)
+    put(sut, "work", "usr/lib/qubes/tar2qfile", "#!/bin/sh\nprintf '%s|' \"$@\"\n[ \"$1\" = - ] && cat\nexit 0\n", 0o755)
+    got = sut.rpc("work", "qubes.Restore", stdin=f"{copy}\nvm1/ *.x\n".encode())
+    equal(got.stdout.decode(), f"{copy}|vm1/|*.x|")
+    got = sut.rpc("work", "qubes.Restore", stdin=b"echo from a $HOME command\nvm1/\n")
+    equal(got.stdout, b"-|vm1/|from a $HOME command\n")
+    call = sut.popen([sut.inside("work", "etc/qubes-rpc/qubes.RegisterBackupLocation")], qube="work",
+                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    call.stdin.write(f"{copy}\n".encode())
+    call.stdin.flush()
+    name = call.stdout.readline().decode().strip()
+    got = sut.rpc("work", "qubes.RestoreById", name, stdin=b"vm1/\n")
+    equal((got.returncode, got.stdout.decode()), (0, f"{copy}|vm1/|"))
+    for other in ("", "x", "1", "../../etc", name + "1", "1-" + name.split("-")[1], name + "-1"):
+        equal(sut.rpc("work", "qubes.RestoreById", other, stdin=b"vm1/\n").returncode, 1, other)
+    call.stdin.close()
+    call.wait()
+    equal(sut.rpc("work", "qubes.RestoreById", name, stdin=b"vm1/\n").returncode, 1, "the call ended")
+    put(sut, "work", "home/user/.config/qubes-backup/daily.passphrase", "secret words\nmore\n")
+    equal(sut.rpc("work", "qubes.BackupPassphrase", "daily").stdout, b"secret words\n")
+    for profile in ("", "../x", "a b"):
+        equal(sut.rpc("work", "qubes.BackupPassphrase", profile).returncode, 1, profile)
+
+
+# If this failed, lines of one qube's log could be lost, forged in another's name, or drive a terminal.
+@services("Log: lines of another qube, cleaned and acknowledged", qubes=QUBES, policy=POLICY)
+def _(t, sut):
+    kept = sut.inside("sys-usb", "home/user/log")
+    put(sut, "sys-usb", "etc/qubes/log-backend", f"file://{kept}\n")
+    lines = (b"hello\n", b"<3>bad\r\n", b"\n", b"\x1b[2Jescape \xe2\x80\xae\n", b"x" * 10000 + b"\n", b"last")
+    got = sut.call("work", "sys-usb", "qubes.Log", b"".join(lines))
+    equal((got.returncode, got.stdout), (0, b"OK\n" * 6))
+    with open(kept, "rb") as file:
+        text = file.read().split(b"\n")
+    equal(text, [b"work <6> hello", b"work <3> bad", b"work <6> \\x1b[2Jescape \\xe2\\x80\\xae",
+                 b"work <6> " + b"x" * 4096 + b"...", b"work <6> last", b""])
+    put(sut, "sys-usb", "etc/qubes/log-backend", "stderr\n")
+    got = sut.call("work", "sys-usb", "qubes.Log", b"to standard error\n")
+    check(got.returncode == 0 and b"work <6> to standard error" in got.stderr, got)
+    put(sut, "sys-usb", "etc/qubes/log-backend", "file://relative\n")
+    equal(sut.call("work", "sys-usb", "qubes.Log", b"x\n").returncode, 1)
+
+
+if __name__ == "__main__":
+    main()
