@@ -147,7 +147,7 @@ static enum gpg_result long_option(struct check *c, const char *text)
 	if (!option)
 		return GPG_E_OPTION;
 	if (!option->has_value)
-		return value ? GPG_E_VALUE : take_option(c, option, NULL);
+		return value ? GPG_E_VALUE : take_option(c, option, "");
 	if (!value) {
 		if (c->at + 1 >= c->request->n)
 			return GPG_E_VALUE;
@@ -167,7 +167,7 @@ static enum gpg_result short_options(struct check *c, const char *text)
 		if (!option)
 			return GPG_E_OPTION;
 		if (!option->has_value) {
-			r = take_option(c, option, NULL);
+			r = take_option(c, option, "");
 			continue;
 		}
 		if (text[1])

@@ -19,13 +19,12 @@
 
 static void add_folder(struct apps_folders *out, const char *path, size_t len, bool is_default)
 {
-	char *dst = out->path[out->n];
 	int n;
 
 	if (out->n == APPS_FOLDERS_MAX || len == 0 || *path != '/')
 		return;
-	n = snprintf(dst, PATH_MAX, "%s%.*s/applications", is_default ? paths_root() : "", (int)len,
-	             path);
+	n = snprintf(out->path[out->n], PATH_MAX, "%s%.*s/applications",
+	             is_default ? paths_root() : "", (int)len, path);
 	if (n > 0 && n < PATH_MAX)
 		out->n++;
 }
