@@ -109,7 +109,7 @@ static int enter_destination(struct receive_config *config)
 	}
 	/* What root can name by capability he cannot any more when he has given them up. */
 	with_proc = geteuid() == 0 || receive_needs_proc(seen);
-	seen = fd_close(seen);
+	(void)fd_close(fd_take(&seen));
 	if (confine_to(path, with_proc))
 		return -1;
 	config->top_fd = open_folder(path);

@@ -209,7 +209,9 @@ int receive(const struct receive_config *config)
 	static struct receiver r;
 	int failed;
 
-	r = (struct receiver){.config = config, .no_temp = config->no_temp};
+	r = (struct receiver){.config = config,
+	                      .no_temp = config->no_temp,
+	                      .by_proc = config->by_proc};
 	r.in.fd = config->in_fd;
 	place_init(&r.place, config->top_fd);
 	failed = receive_all(&r);

@@ -17,7 +17,8 @@ struct receive_config {
 	int in_fd;    /* the stream; blocking; closed when an error is sent */
 	int out_fd;   /* the reply */
 	int top_fd;   /* the destination */
-	int proc_fd;  /* /proc/PID/fd of this process, where linkat() needs it; else -1 */
+	int proc_fd;  /* /proc/PID/fd of this process, where linkat() may need it; else -1 */
+	bool by_proc; /* used at once; else when the kernel wants it */
 	bool no_temp; /* files appear with mode 0 before they are complete, as in dom0's original */
 	unsigned int path_flags; /* enum untrusted_path_flags for names and links */
 	bool refuse_links;

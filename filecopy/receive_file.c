@@ -104,19 +104,22 @@ static int copy_data(struct receiver *r, int fd)
 	return 0;
 }
 
-/* The unnamed file appears under its name. */
+/* The unnamed file appears under its name: by the descriptor itself, or, once that was refused, by /proc. */
 static int link_file(struct receiver *r, int fd, int folder, const char *last)
 {
 	char number[16];
-	int e;
 
-	if (r->config->proc_fd < 0) {
-		e = linkat(fd, "", folder, last, AT_EMPTY_PATH);
-	} else {
-		(void)snprintf(number, sizeof(number), "%d", fd);
-		e = linkat(r->config->proc_fd, number, folder, last, AT_SYMLINK_FOLLOW);
+	if (!r->by_proc) {
+		if (linkat(fd, "", folder, last, AT_EMPTY_PATH) == 0)
+			return 0;
+		if (errno != ENOENT || r->config->proc_fd < 0)
+			return receive_fail(r, (uint32_t)errno, r->name);
+		r->by_proc = true;
 	}
-	return e ? receive_fail(r, (uint32_t)errno, r->name) : 0;
+	(void)snprintf(number, sizeof(number), "%d", fd);
+	if (linkat(r->config->proc_fd, number, folder, last, AT_SYMLINK_FOLLOW))
+		return receive_fail(r, (uint32_t)errno, r->name);
+	return 0;
 }
 
 /* Complete in every respect before it is seen; but one with bad times is left as the original does. */

@@ -14,6 +14,7 @@ struct receiver {
 	struct place place;
 	uint32_t place_reads; /* in.reads when the place was walked to */
 	bool no_temp;         /* as configured, or the file system has no unnamed files */
+	bool by_proc;         /* the kernel names an unnamed file by /proc only */
 	uint64_t bytes;       /* received so far, as they are counted */
 	uint64_t files;
 	uint32_t error;                /* to be sent; 0 while all is well */

@@ -47,7 +47,8 @@ static void receive_one(bool by_proc, bool no_temp)
 	uint8_t stream[256];
 	uint8_t reply[64];
 	size_t len = make_stream(stream, "f", S_IFREG | 0640);
-	struct receive_config config = {.mode_mask = 07777, .no_temp = no_temp, .proc_fd = -1};
+	struct receive_config config = {
+	        .mode_mask = 07777, .no_temp = no_temp, .by_proc = by_proc, .proc_fd = -1};
 	struct stat st;
 	uint32_t error;
 	uint64_t crc;
