@@ -303,7 +303,7 @@ def _(t, sut):
 
 
 # If this failed, one hook that fails would keep the others from running, or its failure would be lost.
-@services("services-016 suspend and installation hooks", start=False)
+@services("suspend and installation hooks", start=False)
 def _(t, sut):
     for name, folder in (("qubes.SuspendPreAll", "suspend-pre.d"), ("qubes.SuspendPostAll", "suspend-post.d"),
                          ("qubes.PostInstall", "post-install.d")):
