@@ -132,7 +132,10 @@ static bool paused(const struct qube *q)
 static const struct {
 	const char *name;
 	void (*drive)(int domid, const char *name);
-} parts[] = {{"pairs", drive_pairs}, {"bench", drive_bench}, {"slice", drive_slice}};
+} parts[] = {{"pairs", drive_pairs},
+             {"bench", drive_bench},
+             {"slice", drive_slice},
+             {"call", drive_call}};
 
 /* None named: all. */
 static bool wanted(const char *part)

@@ -12,4 +12,7 @@ void drive_pairs(int domid, const char *kind);
 void drive_bench(int domid, const char *kind);
 /** drive_slice() - what a confined process can do with a channel that it was handed, and what not */
 void drive_slice(int domid, const char *kind);
+/** drive_call() - qrexec from dom0 into the qube */
+void drive_call(int domid, const char *name);
+
 #endif
