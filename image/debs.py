@@ -9,6 +9,10 @@ import subprocess
 import tempfile
 
 
+class NotFetched(Exception):
+    """A package is neither in the cache nor to be had."""
+
+
 def output(*command):
     r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if r.returncode:
@@ -52,7 +56,7 @@ class Packages:
             for deb in os.listdir(place):
                 os.replace(os.path.join(place, deb), os.path.join(self.cache, deb))
         except subprocess.CalledProcessError:
-            raise SystemExit("image: %s cannot be fetched; apt-get update may help" % " ".join(missing))
+            raise NotFetched("%s cannot be fetched; apt-get update may help" % " ".join(missing)) from None
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -67,7 +71,10 @@ class Packages:
         names = [n for n in names if n not in self.records and not n.endswith(".deb") and "=" not in n]
         if not names:
             return
-        for record in output("apt-cache", "show", "--no-all-versions", *names).split("\n\n"):
+        # A name that apt does not know is an error to it; candidate() says which.
+        known = subprocess.run(["apt-cache", "show", "--no-all-versions"] + names, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, check=False).stdout.decode("utf-8", "replace")
+        for record in known.split("\n\n"):
             found = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", record, re.M))
             if "Package" in found:
                 self.records.setdefault(found["Package"], found)
@@ -75,7 +82,7 @@ class Packages:
     def candidate(self, package):
         self.ask(package)
         if package not in self.records:
-            raise SystemExit("image: apt knows no package %s" % package)
+            raise NotFetched("apt knows no package %s; apt-get update may help" % package)
         return self.records[package]["Version"]
 
     def folder(self, name):
@@ -122,5 +129,5 @@ def xen_package():
     names = re.findall(r"^(xen-hypervisor-([\d.]+)-amd64) ", output("apt-cache", "search", "--names-only",
                                                                     "^xen-hypervisor-[0-9.]+-amd64$"), re.M)
     if not names:
-        raise SystemExit("image: apt offers no xen-hypervisor-*-amd64")
+        raise NotFetched("apt offers no xen-hypervisor-*-amd64")
     return max(names, key=lambda n: [int(x) for x in n[1].split(".")])[0]

@@ -154,6 +154,9 @@ def judge(one, two):
     r = build(one, base(one), one + "/wrong.recipe", one + "/out3")
     result(r.returncode != 0 and b"twice" in r.stderr and not os.path.exists(one + "/out3"),
            "a recipe that gives one file two contents is refused, and nothing is written")
+    put(one + "/nowhere", "kernel no-such-kernel-package\nxen no-such-xen-package\n")
+    r = build(one, one + "/nowhere", one + "/r.recipe", one + "/out3")
+    result(r.returncode == 3 and b"no-such-kernel-package" in r.stderr, "a package that nobody has is named; exit 3")
     r = subprocess.run(compare + [one + "/a.txt", one + "/out"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     result(r.returncode == 2 and b"a.txt" in r.stderr, "compare: what is no manifest is said")
 

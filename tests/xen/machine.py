@@ -15,6 +15,10 @@ CPU = "qemu64,+svm,+npt,+ssse3,+sse4.1,+sse4.2"
 PORT = "/dev/vport0p1"
 
 
+class NoPackages(Exception):
+    """They are not in the cache, and there is no way to get them."""
+
+
 def why_not():
     """Why no machine can be started here; empty if one can."""
     for program in ("qemu-system-x86_64", "dpkg-deb", "apt-get", "strip"):
@@ -28,7 +32,11 @@ def why_not():
 def build(recipe, output, *more):
     command = [sys.executable, os.path.join(SOURCE, "image", "build"), recipe, "--tree", TREE, "--output", output,
                "--level", "1"] + ["--add=" + m for m in more]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
+    if status == 3:
+        raise NoPackages
+    if status:
+        raise SystemExit("%s: image/build ended with %d" % (recipe, status))
     return output
 
 

@@ -27,7 +27,12 @@ def main():
     if why:
         print("1..0 # SKIP " + why)
         return 0
-    said, console, in_time = machine.Machine(images()).run(HANG)
+    try:
+        image = images()
+    except machine.NoPackages:
+        print("1..0 # SKIP Debian's packages cannot be fetched here")
+        return 0
+    said, console, in_time = machine.Machine(image).run(HANG)
     results = [line for line in said if line.startswith(("ok ", "not ok "))]
     for line in said:
         if not line.startswith("1.."):
