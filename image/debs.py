@@ -2,6 +2,7 @@
 """Debian packages as an ordinary user has them: fetched with apt, unpacked with dpkg-deb, never installed."""
 import glob
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -33,8 +34,35 @@ class Packages:
         self.cache = cache
         self.known = {}  # asked-for name: unpacked folder
         self.used = {}  # package: {version, sha256 …}
-        self.records = {}  # package: what apt knows of it
         os.makedirs(cache, exist_ok=True)
+        self.key = lists_key()
+        self.records = self.kept_records()  # package: what apt knows of it
+
+    def kept_records(self):
+        """Answers of apt last as long as its lists do; each question may take it some seconds."""
+        try:
+            with open(os.path.join(self.cache, "apt.json"), encoding="utf-8") as f:
+                found = json.load(f)
+            return found["records"] if found["key"] == self.key else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+    def keep_records(self):
+        path = os.path.join(self.cache, "apt.json")
+        with open(path + ".%d" % os.getpid(), "w", encoding="utf-8") as f:
+            json.dump({"key": self.key, "records": self.records}, f)
+        os.replace(path + ".%d" % os.getpid(), path)
+
+    def newest_xen(self):
+        """The newest hypervisor that apt offers."""
+        if "@xen" not in self.records:
+            names = re.findall(r"^(xen-hypervisor-([\d.]+)-amd64) ", output("apt-cache", "search", "--names-only",
+                                                                            "^xen-hypervisor-[0-9.]+-amd64$"), re.M)
+            if not names:
+                raise NotFetched("apt offers no xen-hypervisor-*-amd64")
+            self.records["@xen"] = max(names, key=lambda n: [int(x) for x in n[1].split(".")])[0]
+            self.keep_records()
+        return self.records["@xen"]
 
     def kept(self, name):
         """The path of a package in the cache, and what to ask apt for if it is not there."""
@@ -75,9 +103,10 @@ class Packages:
         known = subprocess.run(["apt-cache", "show", "--no-all-versions"] + names, stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL, check=False).stdout.decode("utf-8", "replace")
         for record in known.split("\n\n"):
-            found = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", record, re.M))
+            found = dict(re.findall(r"^(Package|Version): (.*)$", record, re.M))
             if "Package" in found:
                 self.records.setdefault(found["Package"], found)
+        self.keep_records()
 
     def candidate(self, package):
         self.ask(package)
@@ -120,14 +149,15 @@ class Packages:
         return place
 
 
+def lists_key():
+    """Changes whenever apt's lists do."""
+    folder = "/var/lib/apt/lists"
+    try:
+        seen = sorted((e.name, e.stat().st_mtime_ns) for e in os.scandir(folder) if e.is_file())
+        return sha256(repr(seen).encode())
+    except OSError:
+        return ""
+
+
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
-
-
-def xen_package():
-    """The newest hypervisor that apt offers."""
-    names = re.findall(r"^(xen-hypervisor-([\d.]+)-amd64) ", output("apt-cache", "search", "--names-only",
-                                                                    "^xen-hypervisor-[0-9.]+-amd64$"), re.M)
-    if not names:
-        raise NotFetched("apt offers no xen-hypervisor-*-amd64")
-    return max(names, key=lambda n: [int(x) for x in n[1].split(".")])[0]
