@@ -15,7 +15,7 @@ import tempfile
 def main():
     program, corpus = sys.argv[1:3]
     runs = os.environ.get("FUZZ_RUNS", "20000")
-    seconds = os.environ.get("FUZZ_SECONDS", "30")
+    seconds = os.environ.get("FUZZ_SECONDS", "12")
     env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1")
     print("1..2")
     seeds = len(os.listdir(corpus)) if os.path.isdir(corpus) else 0
