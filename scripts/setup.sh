@@ -86,7 +86,10 @@ build() {
 		configure "$1" >"$log" 2>&1 || { tail -30 "$log" >&2; return 1; }
 	fi
 	say "building build/$1"
-	ninja -C "build/$1" >"$log" 2>&1 || { sed -n '/^FAILED:/,$p' "$log" | grep -vE '^(\[|ccache|gcc|clang|cc) ' | head -60 >&2; return 1; }
+	targets=
+	[ "$1" != fuzz ] || targets=fuzzers
+	# shellcheck disable=SC2086 # a word or none
+	ninja -C "build/$1" $targets >"$log" 2>&1 || { sed -n '/^FAILED:/,$p' "$log" | grep -vE '^(\[|ccache|gcc|clang|cc) ' | head -60 >&2; return 1; }
 	# A warning that werror does not stop, the linker's for example, is a failure as well.
 	if grep -E '(^|[^-_a-z])warning:' "$log" >&2; then return 1; fi
 	[ "$1" = fuzz ] || lay_out "$1" || return 1
