@@ -80,7 +80,7 @@ static void on_cloned(void *arg, const struct storage_answer *a, const struct te
 		storage_fault(a, &c->fault);
 	} else if (!c->dest->gone) {
 		volume_take_size(c, a);
-		event_fire(c->dest, "domain-import-volume", "name", c->arg, "source", c->then_arg,
+		event_fire(c->dest, "domain-import-volume", "name", c->arg, "source", clone->vid,
 		           NULL);
 	}
 	free(clone->vid);

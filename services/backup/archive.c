@@ -213,8 +213,8 @@ int backup_add(struct backup_archive *a, const char *path, int data)
 		r = backup_fail(a, "gzip cannot be started");
 	else
 		r = put_chunks(a, path, a->header.compressed ? packed : plain);
-	packed = fd_close(packed);
-	plain = fd_close(plain);
+	fd_close_owned(&packed);
+	fd_close_owned(&plain);
 	if (gzip > 0 && program_wait(gzip))
 		r = backup_fail(a, "%s cannot be compressed", path);
 	if (program_wait(writer))
@@ -429,7 +429,7 @@ int backup_take(struct backup_archive *a, int out, uint64_t size_max, uint64_t *
 	r = reader < 0 || gzip < 0 || feed < 0
 	            ? backup_fail(a, "%s cannot be read: %s", path, strerror(errno))
 	            : give_chunks(a, path, feed);
-	feed = fd_close(feed);
+	fd_close_owned(&feed);
 	if (gzip > 0 && program_wait(gzip))
 		r = backup_fail(a, "%s is damaged: it cannot be decompressed", path);
 	if (reader > 0 &&

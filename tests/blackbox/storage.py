@@ -517,5 +517,44 @@ def _(t):
     s.do(CLONE, "p", "appvms/b/private", ORIGIN, MIB, 1, source="appvms/a/private", source_pool="p")
 
 
+# If this failed, one question that kills its worker would leave a pool without answers.
+@case("the worker that stays for a pool is killed: what it did fails, the next question is answered")
+def _(t):
+    s = images(t)
+    s.do(CREATE, "p", "appvms/a/private", ORIGIN, MIB)
+    for _ in range(3):
+        s.do(INFO, "p", "appvms/a/private", ORIGIN, MIB)
+        try:
+            with open("/proc/%d/task/%d/children" % (s.process.pid, s.process.pid)) as f:
+                children = [int(p) for p in f.read().split()]
+        except OSError:
+            raise Skip("this kernel does not list children")
+        for pid in children:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        many = [s.send(INFO, "p", "appvms/a/private", ORIGIN, MIB) for _ in range(50)]
+        answers = [s.wait(serial) for serial in many]
+        check(sum(a.kind == FAILED for a in answers) <= 2, answers)
+    equal(s.close(), 0)
+
+
+# If this failed, the admin service's first questions would be lost, or the service would wait for ever.
+@case("a pool that changes or goes while its worker stays; the end of the admin service ends all")
+def _(t):
+    s = images(t)
+    s.do(CREATE, "p", "appvms/a/private", ORIGIN, MIB)
+    s.do(INFO, "p", "appvms/a/private", ORIGIN, MIB)
+    s.pool("p", FILE_REFLINK, t.path("other"))
+    equal(s.do(INFO, "p", "appvms/a/private", ORIGIN, 5).size, 5)
+    s.pool("p", FILE_REFLINK, t.path("pool"))
+    equal(s.do(INFO, "p", "appvms/a/private", ORIGIN, 5).size, MIB)
+    s.do(POOL_FORGET, "p")
+    pid = s.process.pid
+    equal(s.close(), 0)
+    check(not os.path.exists("/proc/%d" % pid))
+
+
 if __name__ == "__main__":
     main()

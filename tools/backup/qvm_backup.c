@@ -418,8 +418,8 @@ int main(int argc, char **argv)
 	char *pass;
 	int r = parse(argc, argv);
 
-	if (r)
-		return r - 1;
+	if (r || !o.location)
+		return r ? r - 1 : 2;
 	(void)signal(SIGPIPE, SIG_IGN);
 	qubes = qubes_load();
 	if (qubes.reply.error)
