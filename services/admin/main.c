@@ -23,10 +23,13 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 #include "services/admin/conn.h"
+#include "services/admin/device_parse.h"
+#include "services/admin/devices.h"
 #include "services/admin/filter.h"
 #include "services/admin/ground.h"
 #include "services/admin/job.h"
 #include "services/admin/lifecycle.h"
+#include "services/admin/qdb.h"
 #include "services/admin/rights.h"
 #include "services/admin/start.h"
 #include "services/admin/store.h"
@@ -35,6 +38,7 @@
 
 #define SOCKET_MODE 0770
 #define BACKLOG     512
+#define SETTLE_MS   3000U
 
 enum option_code {
 	OPTION_ROOT = 256,
@@ -47,6 +51,8 @@ enum option_code {
 	OPTION_DOM0_MEMORY,
 	OPTION_TIMEZONE,
 	OPTION_KERNEL,
+	OPTION_PCI,
+	OPTION_ATTACH,
 	OPTION_HELP
 };
 
@@ -61,6 +67,8 @@ static const struct option options[] = {
         {"dom0-memory-kib", required_argument, NULL, OPTION_DOM0_MEMORY},
         {"timezone", required_argument, NULL, OPTION_TIMEZONE},
         {"kernel", required_argument, NULL, OPTION_KERNEL},
+        {"pci", required_argument, NULL, OPTION_PCI},
+        {"attach", required_argument, NULL, OPTION_ATTACH},
         {"help", no_argument, NULL, OPTION_HELP},
         {0},
 };
@@ -69,6 +77,7 @@ static const char usage[] =
         "usage: skerry-admin [--root=DIR] --store-fd=N [--storage-fd=N] [--monitor-fd=N]\n"
         "                    [--ready-fd=N] [--memory-mib=N] [--cpus=N] [--dom0-memory-kib=N]\n"
         "                    [--timezone=NAME] [--kernel=VERSION:FILE,FILE …]\n"
+        "                    [--pci=\"port='BB_DD.F' …\" …] [--attach=CLASS …]\n"
         "The monitor starts it; see skerry-admin(8).\n";
 
 struct fds {
@@ -97,7 +106,7 @@ static bool take_option(int code, char *text, struct fds *fds)
 {
 	unsigned long long n = 0;
 	bool ok = code == OPTION_ROOT || code == OPTION_TIMEZONE || code == OPTION_KERNEL ||
-	          number(text, 1ULL << 50, &n);
+	          code == OPTION_PCI || code == OPTION_ATTACH || number(text, 1ULL << 50, &n);
 
 	switch (code) {
 	case OPTION_ROOT:
@@ -129,6 +138,12 @@ static bool take_option(int code, char *text, struct fds *fds)
 		break;
 	case OPTION_KERNEL:
 		add_kernel(text);
+		break;
+	case OPTION_ATTACH:
+		ok = devices_can_add(text);
+		break;
+	case OPTION_PCI:
+		ok = devices_pci_add(text);
 		break;
 	default:
 		return false;
@@ -162,7 +177,9 @@ static int open_door(const char *path)
 	return fd;
 }
 
-static int open_doors(struct loop *loop)
+static int door_fds[DOORS];
+
+static int open_doors(void)
 {
 	static const char *const paths[DOORS] = {[DOOR_MAIN] = "/run/qubesd.sock",
 	                                         [DOOR_INTERNAL] = "/run/qubesd.internal.sock",
@@ -170,11 +187,30 @@ static int open_doors(struct loop *loop)
 	enum door door;
 
 	for (door = 0; door < DOORS; door++) {
-		int fd = open_door(paths[door]);
-
-		if (fd < 0 || conn_listen(loop, door, fd))
+		door_fds[door] = open_door(paths[door]);
+		if (door_fds[door] < 0)
 			return -1;
 	}
+	return 0;
+}
+
+/* Nobody is served before the state of what runs is known, or does not come. */
+static void settle(struct loop *loop)
+{
+	uint64_t end = loop_now_ns() + SETTLE_MS * 1000000ULL;
+
+	while (qdb_busy() && loop_now_ns() < end)
+		if (loop_turn(loop, 100))
+			return;
+}
+
+static int listen_all(struct loop *loop)
+{
+	enum door door;
+
+	for (door = 0; door < DOORS; door++)
+		if (conn_listen(loop, door, door_fds[door]))
+			return -1;
 	return 0;
 }
 
@@ -207,9 +243,13 @@ static int serve(struct loop *loop, const struct fds *fds)
 		return 111;
 	filter_open(loop, run);
 	start_run_dir(run);
-	if (open_doors(loop) || rights_drop())
+	ids_open();
+	if (open_doors() || rights_drop())
 		return 1;
 	lifecycle_settle();
+	settle(loop);
+	if (listen_all(loop))
+		return 111;
 	if (fds->ready >= 0 && write(fds->ready, "\n", 1) != 1)
 		LOG_ERRNO("nobody hears that the service is ready");
 	fd_close(fds->ready);

@@ -255,6 +255,8 @@ void volume_row(const struct volume *v, struct text *out);
 void assignment_row(const struct assignment *a, struct text *out);
 /** assignment_key() - CLASS BACKEND:PORT:IDENTITY */
 void assignment_key(const struct assignment *a, struct text *out);
+/** assignment_parse() - of such a key and row; NULL: malformed */
+struct assignment *assignment_parse(const char *key, const char *value);
 struct assignment *assignment_free(struct assignment *a);
 struct assignment *assignment_copy(const struct assignment *a);
 const char *mode_name(enum assignment_mode mode);

@@ -105,11 +105,13 @@ void network_switch(struct qube *q, struct qube *old, struct qube *new)
 		qdb_netvm(new);
 	if (!qube_active(q))
 		return;
-	qdb_network(q);
 	if (q->run.state != STATE_PAUSED)
 		ground_network(q, new);
-	if (!new)
+	if (!new) {
+		qdb_network_off(q);
 		return;
+	}
+	qdb_network(q);
 	event_fire(q, "domain-qdb-create", NULL);
 	event_fire(new, "net-domain-connect", "vm", q->name, NULL);
 	qdb_firewall(q);

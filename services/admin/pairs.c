@@ -108,8 +108,11 @@ void assignment_key(const struct assignment *a, struct text *out)
 
 void assignment_row(const struct assignment *a, struct text *out)
 {
+	size_t i;
+
 	text_printf(out, "mode=%s\n", mode_name(a->mode));
-	pairs_print(out, a->options, a->n_options);
+	for (i = 0; i < a->n_options; i++)
+		text_printf(out, "_%s=%s\n", a->options[i].name, a->options[i].value);
 }
 
 struct assignment *assignment_free(struct assignment *a)

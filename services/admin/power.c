@@ -5,6 +5,7 @@
 
 #include "lib/base/log.h"
 #include "services/admin/create.h"
+#include "services/admin/devices.h"
 #include "services/admin/feature_methods.h"
 #include "services/admin/ground.h"
 #include "services/admin/lifecycle.h"
@@ -448,9 +449,12 @@ void lifecycle_settle(void)
 	for (i = 0; i < world.n_qubes; i++) {
 		struct qube *q = world.qubes[i];
 
-		if (q->run.domid)
-			qdb_open(q);
+		if (!q->run.domid)
+			continue;
+		qdb_open(q);
+		devices_watch(q);
 	}
+	devices_settle();
 	remove_leftovers();
 	preload_settle();
 }

@@ -27,6 +27,13 @@ void qdb_read_all(struct qube *q, const char *prefix,
                   void (*fn)(void *arg, bool ok, const struct pair *untrusted_pairs, size_t n),
                   void *arg);
 
+/** qdb_watch() - devices_watch_fired() is called when the key is written */
+void qdb_watch(struct qube *q, const char *path);
+/** qdb_sync() - fn when everything that was written before is there */
+void qdb_sync(struct qube *q, void (*fn)(void *arg, bool ok), void *arg);
+/** qdb_busy() - questions are under way */
+bool qdb_busy(void);
+
 /** qdb_open(), qdb_close() - a qube began, ended */
 void qdb_open(struct qube *q);
 void qdb_close(struct qube *q);
@@ -36,6 +43,7 @@ void qdb_audiovm(struct qube *q, struct qube *audiovm);
 void qdb_keyboard_layout(struct qube *q);
 void qdb_meminfo_writer(struct qube *q);
 void qdb_feature(struct qube *q, const char *feature, const char *value);
+void qdb_network_off(struct qube *q);
 void qdb_network(struct qube *q);   /* addresses of a client */
 void qdb_netvm(struct qube *netvm); /* connected-ips of a provider */
 void qdb_firewall(struct qube *q);  /* rules of a client, to its netvm */

@@ -278,12 +278,31 @@ static struct assignment *assignment_from(const char *key)
 	return a;
 }
 
+struct assignment *assignment_parse(const char *key, const char *value)
+{
+	struct assignment *a = assignment_from(key);
+	struct pair *p = NULL;
+	size_t n = 0, i;
+	int mode = -1;
+
+	if (!a)
+		return NULL;
+	pairs_parse(value, &p, &n);
+	for (i = 0; i < n; i++)
+		if (p[i].name[0] == '_')
+			pairs_set(&a->options, &a->n_options, p[i].name + 1, p[i].value);
+		else if (strcmp(p[i].name, "mode") == 0)
+			mode = mode_by_name(p[i].value);
+	a->mode = mode < 0 ? MODE_REQUIRED : (enum assignment_mode)mode;
+	pairs_free(&p, &n);
+	return a;
+}
+
 static int apply_device(struct qube *q, const char *name, const char *value, struct text *old)
 {
 	struct assignment *a = NULL;
 	AUTO_TEXT key = {0};
 	size_t i;
-	int mode;
 
 	for (i = 0; i < q->n_assigned; i++) {
 		text_clear(&key);
@@ -301,14 +320,9 @@ static int apply_device(struct qube *q, const char *name, const char *value, str
 	}
 	if (!value)
 		return 0;
-	a = q->n_assigned < ASSIGNED_MAX ? assignment_from(name) : NULL;
+	a = q->n_assigned < ASSIGNED_MAX ? assignment_parse(name, value) : NULL;
 	if (!a)
 		return -1;
-	pairs_parse(value, &a->options, &a->n_options);
-	mode = mode_by_name(
-	        a->n_options && text_equal(a->options[0].name, "mode") ? a->options[0].value : "");
-	a->mode = mode < 0 ? MODE_REQUIRED : (enum assignment_mode)mode;
-	pairs_drop(&a->options, &a->n_options, "mode");
 	q->assigned = memory_resize(q->assigned, q->n_assigned + 1, sizeof(*q->assigned));
 	memmove(q->assigned + i + 1, q->assigned + i, (q->n_assigned - i) * sizeof(*q->assigned));
 	q->assigned[i] = a;
