@@ -121,12 +121,10 @@ bool feature_effect(struct qube *q, const char *name, const char *value, struct 
 	if (text_starts(name, "service.") || text_starts(name, "vm-config.") ||
 	    text_starts(name, "custom-persist."))
 		qdb_feature(q, name, value);
-	if (strcmp(name, "servicevm") == 0)
-		return true;
-	if (text_starts(name, "net.fake-")) {
+	if (strcmp(name, "boot-mode.active") == 0)
+		property_changed(q, PROP_BOOTMODE);
+	if (text_starts(name, "net.fake-"))
 		qdb_network(q);
-		return true;
-	}
 	return true;
 }
 

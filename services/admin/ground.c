@@ -221,22 +221,40 @@ static void put_text(char *dst, size_t room, const struct qube *q, enum property
 		LOG("%s: its %s is too long for the ground", q->name, property_of(id)->name);
 }
 
+/* A volume without a path that is not the host's own is none that the ground could use. */
 static void put_volumes(struct qube *q, struct monitor_create *c)
 {
-	size_t i;
+	size_t i, n = 0;
 
-	for (i = 0; i < q->n_volumes && i < MONITOR_VOLUMES_MAX; i++) {
+	for (i = 0; i < q->n_volumes && n < MONITOR_VOLUMES_MAX; i++) {
 		const struct volume *v = q->volumes[i];
-		struct monitor_volume *out = &c->volumes[i];
+		struct monitor_volume *out = &c->volumes[n];
+		bool host = v->ground_kind == MONITOR_VOLUME_HOST;
 
-		/* A volume without a path is one that the ground makes itself of what dom0 has. */
+		if (v->ground_kind == MONITOR_VOLUME_NONE || (!host && !v->path))
+			continue;
+		if (bytes_copy_text(out->role, sizeof(out->role), v->name) ||
+		    bytes_copy_text(out->path, sizeof(out->path), host ? "" : v->path)) {
+			LOG("%s: the path of its volume %s is too long", q->name, v->name);
+			*out = (struct monitor_volume){0};
+			continue;
+		}
 		out->kind = v->ground_kind;
 		out->size = v->size;
 		out->read_only = !v->rw || v->started_read_only;
-		if (bytes_copy_text(out->role, sizeof(out->role), v->name) ||
-		    bytes_copy_text(out->path, sizeof(out->path), v->path ? v->path : ""))
-			LOG("%s: the path of its volume %s is too long", q->name, v->name);
+		n++;
 	}
+}
+
+/* Users' names that the monitor would not make an argument of are left to its default. */
+void ground_user(char *dst, size_t room, const struct qube *q)
+{
+	AUTO_TEXT user = {0};
+
+	property_read(q, PROP_DEFAULT_USER, &user);
+	if (user.len == 0 || strchr("-+,.0123456789", user.data[0]) || strpbrk(user.data, "+,") ||
+	    bytes_copy_text(dst, room, user.data))
+		(void)bytes_copy_text(dst, room, "user");
 }
 
 static uint64_t kib(long long mib)
@@ -278,7 +296,7 @@ void ground_create_message(struct qube *q, struct monitor_message *m)
 	c->netvm = netvm ? netvm->run.domid : 0;
 	c->ip = network_number(text_get(&ip));
 	c->owner = q->qid;
-	put_text(c->default_user, sizeof(c->default_user), q, PROP_DEFAULT_USER);
+	ground_user(c->default_user, sizeof(c->default_user), q);
 	put_text(c->cmdline, sizeof(c->cmdline), q, PROP_KERNELOPTS);
 	put_volumes(q, c);
 }

@@ -29,6 +29,9 @@ void ground_ask(struct monitor_message *m, uint32_t timeout_ms, ground_done fn, 
 void ground_simple(struct qube *q, enum monitor_kind kind, uint32_t timeout_ms, ground_done fn,
                    void *arg);
 
+/** ground_user() - the qube's default user in a field of a message */
+void ground_user(char *dst, size_t room, const struct qube *q);
+
 /** ground_create_message() - what the ground is to make of a qube; its volumes are started */
 void ground_create_message(struct qube *q, struct monitor_message *m);
 

@@ -139,9 +139,24 @@ static enum job_result undo_volumes(struct job *j)
 	return JOB_WAIT;
 }
 
+/* What the ground said, without where to read more. */
+static void start_failed(struct job *j)
+{
+	const char *text = j->fault.text, *end;
+	AUTO_TEXT reason = {0};
+
+	if (text_starts(text, "Start failed: ")) {
+		text += strlen("Start failed: ");
+		end = strstr(text, ", see /");
+		text_add(&reason, text, end ? (size_t)(end - text) : strlen(text));
+		text = text_get(&reason);
+	}
+	event_fire(j->q, "domain-start-failed", "reason", text, NULL);
+}
+
 static enum job_result undo_told(struct job *j)
 {
-	event_fire(j->q, "domain-start-failed", "reason", j->fault.text, NULL);
+	start_failed(j);
 	if (j->q->klass == CLASS_DISP && property_bool(j->q, PROP_AUTO_CLEANUP) && !j->q->gone &&
 	    j->q->run.state == STATE_HALTED) {
 		event_fire(world.system, "domain-pre-delete", "vm", j->q->name, NULL);
@@ -153,7 +168,7 @@ static enum job_result undo_told(struct job *j)
 /* It runs half: what STOPPED brings with it (lifecycle_stopped()) comes after this job. */
 static enum job_result undo_destroy(struct job *j)
 {
-	event_fire(j->q, "domain-start-failed", "reason", j->fault.text, NULL);
+	start_failed(j);
 	if (j->q->run.domid)
 		ground_simple(j->q, MONITOR_DESTROY, DESTROY_WAIT_MS, NULL, NULL);
 	return JOB_NEXT;
@@ -163,10 +178,19 @@ static const job_step undo_early[] = {undo_told, NULL};
 static const job_step undo_created[] = {undo_told, undo_volumes, NULL};
 static const job_step undo_running[] = {undo_destroy, NULL};
 
+/*
+ * "domain-pre-spawn" says that there is memory for the qube, which only the ground knows: it is told with
+ * the answer.
+ */
 static void on_created(void *arg, const struct monitor_message *m)
 {
 	struct job *j = arg;
 
+	if (m->kind == MONITOR_CREATED || m->failed.error != MONITOR_E_MEMORY) {
+		turn_begin();
+		event_fire(j->q, "domain-pre-spawn", "start_guid", "True", NULL);
+		turn_end(true);
+	}
 	if (m->kind == MONITOR_CREATED) {
 		j->domid = m->domid;
 	} else if (m->failed.error == MONITOR_E_MEMORY) {
@@ -185,7 +209,6 @@ static enum job_result step_create(struct job *j)
 	struct monitor_message m;
 
 	j->undo = undo_created;
-	event_fire(j->q, "domain-pre-spawn", "start_guid", "True", NULL);
 	if (netvm) {
 		qdb_netvm(netvm);
 		qdb_firewall(j->q);
@@ -262,17 +285,14 @@ static enum job_result step_qrexec(struct job *j)
 	struct monitor_message m = {.kind = MONITOR_QREXEC, .domid = j->q->run.domid};
 	bool agent = feature_true(feature_with_template(j->q, "qrexec"));
 	long long timeout = property_int(j->q, PROP_QREXEC_TIMEOUT);
-	AUTO_TEXT user = {0};
 
 	set_state(j->q, STATE_RUNNING);
 	event_fire(j->q, "domain-unpaused", NULL);
 	m.qrexec.timeout = !agent                          ? 0
 	                   : timeout > MONITOR_TIMEOUT_MAX ? MONITOR_TIMEOUT_MAX
 	                                                   : (uint32_t)timeout;
-	property_read(j->q, PROP_DEFAULT_USER, &user);
 	(void)bytes_copy_text(m.qrexec.name, sizeof(m.qrexec.name), j->q->name);
-	(void)bytes_copy_text(m.qrexec.default_user, sizeof(m.qrexec.default_user),
-	                      user.len ? text_get(&user) : "user");
+	ground_user(m.qrexec.default_user, sizeof(m.qrexec.default_user), j->q);
 	ground_uuid_bytes(j->q->uuid, m.qrexec.uuid);
 	ground_ask(&m, m.qrexec.timeout * 1000U + QREXEC_MORE_MS, on_qrexec, j);
 	return JOB_WAIT;

@@ -85,7 +85,7 @@ static void list_filtered(struct call *c, struct qube *const *qubes, size_t n)
 	for (i = 0; i < n; i++)
 		l->entries[i].q = qube_hold(qubes[i]);
 	for (i = 0; i < n; i++)
-		filter_ask(c->src->name, qubes[i]->name, "admin.vm.List", on_verdict, l,
+		filter_ask(c->src->name, qubes[i]->name, "admin.vm.List+", on_verdict, l,
 		           &l->entries[i]);
 	if (--l->open == 0)
 		finish(l);

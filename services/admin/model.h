@@ -113,6 +113,7 @@ struct running {
 	uint32_t asked;              /* questions to the ground that change the state, under way */
 	uint64_t memory_kib, cpu_ns; /* last figures of the ground */
 	uint32_t vcpus;
+	uint64_t seen_ns, seen_cpu_ns; /* of the last round of statistics */
 	struct assignment **attached;
 	size_t n_attached;
 	struct device **devices; /* exposed by this qube, of all classes */

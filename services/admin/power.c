@@ -457,4 +457,5 @@ void lifecycle_settle(void)
 	devices_settle();
 	remove_leftovers();
 	preload_settle();
+	stats_start();
 }

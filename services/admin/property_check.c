@@ -162,7 +162,7 @@ CHECKER(maxmem)
 
 ALLOWER(maxmem)
 {
-	if (qube_active(c->q))
+	if (qube_active(c->q) && !text_equal(c->old, c->value->data))
 		return fault_set(c->fault, E_PROPERTY_VALUE,
 		                 "maxmem cannot be changed while the qube %s is running",
 		                 c->q->name);

@@ -4,8 +4,11 @@
 
 #include "services/admin/call.h"
 
-/* admin.vm.Stats. */
+/* admin.vm.Stats, and the figures that admin.vm.CurrentState answers from. */
 
 void method_stats(struct call *c);
+
+/** stats_start() - figures are asked for every stats_interval seconds while qubes run */
+void stats_start(void);
 
 #endif
