@@ -17,29 +17,7 @@
 	"Interface code list should be in the form chhhhhhchhhhhh...,where c is one of \"b\", "    \
 	"\"u\", \"m\", \"p\", \"*\" and h is a hexdigit or \"*\"."
 
-static const char *const names[DEVICE_CLASSES] = {
-        [DEVICE_BLOCK] = "block",
-        [DEVICE_MIC] = "mic",
-        [DEVICE_PCI] = "pci",
-        [DEVICE_USB] = "usb",
-};
-
 static bool ground_can[DEVICE_CLASSES] = {[DEVICE_MIC] = true, [DEVICE_USB] = true};
-
-const char *device_class_name(enum device_class klass)
-{
-	return names[klass];
-}
-
-enum device_class device_class_by_name(const char *name)
-{
-	enum device_class c;
-
-	for (c = 0; c < DEVICE_CLASSES; c++)
-		if (strcmp(names[c], name) == 0)
-			return c;
-	return DEVICE_CLASSES;
-}
 
 bool devices_can_add(const char *devclass)
 {
@@ -53,20 +31,6 @@ bool devices_can_add(const char *devclass)
 bool devices_ground_can(enum device_class klass)
 {
 	return ground_can[klass];
-}
-
-struct device *device_free(struct device *d)
-{
-	free(d->identity);
-	free(d->vendor);
-	free(d->product);
-	free(d->manufacturer);
-	free(d->name);
-	free(d->serial);
-	free(d->interfaces);
-	pairs_free(&d->data, &d->n_data);
-	free(d);
-	return NULL;
 }
 
 static void add_device(struct qube *q, struct device *d)
@@ -89,7 +53,7 @@ struct device *device_by_port(const struct qube *backend, enum device_class klas
 
 bool device_matches(const struct assignment *a, const struct qube *backend, const struct device *d)
 {
-	return text_equal(a->devclass, names[d->klass]) &&
+	return text_equal(a->devclass, device_class_name(d->klass)) &&
 	       (!a->backend[0] || text_equal(a->backend, backend->name)) &&
 	       (text_equal(a->port, "*") || text_equal(a->port, d->port)) &&
 	       (text_equal(a->identity, "*") || text_equal(a->identity, d->identity));
@@ -103,8 +67,8 @@ struct assignment *device_attached(const struct qube *q, enum device_class klass
 	for (i = 0; i < q->run.n_attached; i++) {
 		struct assignment *a = q->run.attached[i];
 
-		if (text_equal(a->devclass, names[klass]) && text_equal(a->backend, backend) &&
-		    text_equal(a->port, port))
+		if (text_equal(a->devclass, device_class_name(klass)) &&
+		    text_equal(a->backend, backend) && text_equal(a->port, port))
 			return a;
 	}
 	return NULL;

@@ -18,13 +18,6 @@ static const char *const class_names[CLASS_COUNT] = {
         [CLASS_REMOTE] = "RemoteVM",
 };
 
-static const char *const mode_names[] = {
-        [MODE_MANUAL] = "manual",
-        [MODE_ASK] = "ask-to-attach",
-        [MODE_AUTO] = "auto-attach",
-        [MODE_REQUIRED] = "required",
-};
-
 /* FNV-1a. Names come from tools that policy let through, at most QUBES_MAX of them. */
 static size_t slot(const char *key)
 {
@@ -225,19 +218,4 @@ struct qube *qube_release(struct qube *q)
 	if (q && --q->refs == 0 && q->gone)
 		qube_free(q);
 	return NULL;
-}
-
-const char *mode_name(enum assignment_mode mode)
-{
-	return mode_names[mode];
-}
-
-int mode_by_name(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(mode_names); i++)
-		if (strcmp(mode_names[i], name) == 0)
-			return (int)i;
-	return -1;
 }

@@ -6,6 +6,13 @@
 
 #include "services/admin/model_internal.h"
 
+static const char *const mode_names[] = {
+        [MODE_MANUAL] = "manual",
+        [MODE_ASK] = "ask-to-attach",
+        [MODE_AUTO] = "auto-attach",
+        [MODE_REQUIRED] = "required",
+};
+
 static struct pair *find(const struct pair *pairs, size_t n, const char *name)
 {
 	size_t i;
@@ -142,4 +149,60 @@ struct assignment *assignment_copy(const struct assignment *a)
 		pairs_set(&copy->options, &copy->n_options, a->options[i].name,
 		          a->options[i].value);
 	return copy;
+}
+
+/* CLASS BACKEND:PORT:IDENTITY; the identity may hold colons. */
+static struct assignment *assignment_from(const char *key)
+{
+	struct assignment *a;
+	char *copy = memory_text(key), *at = copy;
+	const char *devclass = strsep(&at, " "), *backend = strsep(&at, ":"),
+	           *port = strsep(&at, ":");
+
+	if (!at) {
+		free(copy);
+		return NULL;
+	}
+	a = memory_get(sizeof(*a));
+	a->devclass = memory_text(devclass);
+	a->backend = memory_text(backend);
+	a->port = memory_text(port);
+	a->identity = memory_text(at);
+	free(copy);
+	return a;
+}
+
+struct assignment *assignment_parse(const char *key, const char *value)
+{
+	struct assignment *a = assignment_from(key);
+	struct pair *p = NULL;
+	size_t n = 0, i;
+	int mode = -1;
+
+	if (!a)
+		return NULL;
+	pairs_parse(value, &p, &n);
+	for (i = 0; i < n; i++)
+		if (p[i].name[0] == '_')
+			pairs_set(&a->options, &a->n_options, p[i].name + 1, p[i].value);
+		else if (strcmp(p[i].name, "mode") == 0)
+			mode = mode_by_name(p[i].value);
+	a->mode = mode < 0 ? MODE_REQUIRED : (enum assignment_mode)mode;
+	pairs_free(&p, &n);
+	return a;
+}
+
+const char *mode_name(enum assignment_mode mode)
+{
+	return mode_names[mode];
+}
+
+int mode_by_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(mode_names); i++)
+		if (strcmp(mode_names[i], name) == 0)
+			return (int)i;
+	return -1;
 }

@@ -26,6 +26,9 @@ bool preload_take(struct qube *template, struct call *c);
 /** preload_drop_all() - remove all that wait */
 void preload_drop_all(void);
 
+/** preload_touched() - something changed that a disposable may take from its template: look after this turn */
+void preload_touched(void);
+
 /* What happens to qubes, for the pool to follow. */
 void preload_stopped(struct qube *q);
 void preload_unpaused(struct qube *q);

@@ -9,6 +9,7 @@
 #include "lib/base/check.h"
 #include "lib/base/log.h"
 #include "services/admin/events.h"
+#include "services/admin/preload.h"
 #include "services/admin/store.h"
 
 /* One changed row, with what it was. */
@@ -230,6 +231,7 @@ static void send_rows(uint64_t seq, struct change *newest)
 
 static void keep_changes(void)
 {
+	preload_touched();
 	struct sent *s = memory_get(sizeof(*s));
 
 	s->seq = ++turns.last;
