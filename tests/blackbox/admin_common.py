@@ -200,12 +200,17 @@ class QubesDb:
             os.unlink(self.path)
         except FileNotFoundError:
             pass
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.listener.close()
         for client in self.clients:
             try:
                 client[0].shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+            client[0].close()
 
     def accept(self):
         while not self.closed:
@@ -238,9 +243,15 @@ class QubesDb:
 
     def serve(self, client):
         sock = client[0]
-        stream = sock.makefile("rb")
+        with sock.makefile("rb") as stream:
+            self.serve_stream(client, stream)
+
+    def serve_stream(self, client, stream):
         while True:
-            head = stream.read(72)
+            try:
+                head = stream.read(72)
+            except (OSError, ValueError):
+                return
             if len(head) < 72:
                 return
             kind, path, length = struct.unpack("<B64s3xI", head)
@@ -319,12 +330,14 @@ class Stream:
 
     def __init__(self, admin, request="admin.Events+ dom0 name dom0"):
         self.sock = admin.dial()
+        admin.streams.append(self)
         self.raw = b""
         self.sock.sendall(request.encode() + b"\0")
         self.sock.shutdown(socket.SHUT_WR)
         self.events, self.eof = [], False
         self.cond = threading.Condition()
-        threading.Thread(target=self.read, daemon=True).start()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
 
     def read(self):
         data = b""
@@ -357,6 +370,7 @@ class Stream:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        self.thread.join(HANG)
         self.sock.close()
 
 
@@ -366,15 +380,19 @@ class Admin:
     KERNELS = ["6.12.1-1.fc41:vmlinuz,initramfs,modules.img", "6.18.2-1.fc41:vmlinuz,initramfs,modules.img",
                "pvgrub2-pvh:vmlinuz"]
 
-    def __init__(self, root=None, table=(), next_domid=1, args=(), qubesdb=True, storage=None, log=None):
+    def __init__(self, root=None, table=(), next_domid=1, args=(), qubesdb=True, storage=False, log=None):
         self.own = root is None
         self.root = root or tempfile.mkdtemp(prefix="adm")
         os.chmod(self.root, 0o755)
         os.makedirs(self.path("run/qubes"), exist_ok=True)
-        self.databases = {}
+        # Programs that use the longer path of the same folder find it.
+        os.makedirs(self.path("var"), exist_ok=True)
+        if not os.path.lexists(self.path("var/run")):
+            os.symlink("../run", self.path("var/run"))
+        self.databases, self.streams = {}, []
         self.log = open(log or os.path.join(self.root, "log"), "ab")
         self.table, self.next_domid, self.args, self.use_qubesdb = list(table), next_domid, list(args), qubesdb
-        self.storage_class = storage
+        self.use_storage = storage
         self.seeds = {}
         self.start()
 
@@ -408,10 +426,12 @@ class Admin:
                    "--dom0-memory-kib=4194304", "--timezone=UTC"]
         command += ["--kernel=" + k for k in self.KERNELS]
         self.storage = None
-        if self.storage_class:
+        if self.use_storage:
             ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-            self.storage = self.storage_class(ours)
-            self.storage.start()
+            self.storage = subprocess.Popen(
+                [os.path.join(BUILD, "services/storage/skerry-storage"), "--root=" + self.root,
+                 "--admin-fd=%d" % ours.fileno()], pass_fds=[ours.fileno()], stderr=self.log, stdout=self.log)
+            ours.close()
             command.append("--storage-fd=%d" % theirs.fileno())
             keep.append(theirs.fileno())
         self.monitor.start()
@@ -421,7 +441,7 @@ class Admin:
         self.admin = subprocess.Popen(command + self.args, pass_fds=keep, stderr=self.log, stdout=self.log)
         for sock in (mine, store, other):
             sock.close()
-        if self.storage_class:
+        if self.use_storage:
             theirs.close()
         os.close(wready)
         got = os.read(ready, 1)
@@ -440,17 +460,26 @@ class Admin:
         if kill:
             self.admin.kill()
             self.store.kill()
+            if self.storage:
+                self.storage.kill()
         else:
             self.admin.terminate()
         status = self.admin.wait(HANG)
         self.store.wait(HANG)
         self.table = [(d, str(uuids.UUID(bytes=q[0])), q[1], q[2]) for d, q in self.monitor.qubes.items()]
         self.next_domid = self.monitor.next
+        try:
+            self.monitor.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.monitor.sock.close()
+        for stream in self.streams:
+            stream.close()
+        self.streams = []
         for name in list(self.databases):
             self.qdb_stop(name)
         if self.storage:
-            self.storage.stop()
+            self.storage.wait(HANG)
         return status
 
     def close(self):
