@@ -99,6 +99,30 @@ static void put_properties(struct qube *q, const struct create_wish *wish)
 		row_set(ROW_FEATURE, q, "check-updates", "");
 }
 
+/* Every disposable, named or not, takes tags and features of its template. */
+static void inherit_tags(struct qube *q, const struct qube *template)
+{
+	size_t i;
+
+	for (i = 0; i < template->n_features; i++)
+		if (!text_starts(template->features[i].name, "preload-dispvm"))
+			row_set(ROW_FEATURE, q, template->features[i].name,
+			        template->features[i].value);
+
+	for (i = 0; i < template->n_tags; i++)
+		row_set(ROW_TAG, q, template->tags[i], "1");
+}
+
+/* The original lets clients see how far it came. */
+static void take_back(struct qube *q, struct qube *creator)
+{
+	q->announced = true;
+	event_fire(world.system, "domain-add", "vm", q->name, NULL);
+	tag_created_by(q, creator);
+	event_fire(world.system, "domain-pre-delete", "vm", q->name, NULL);
+	remove_rows(q);
+}
+
 struct qube *create_begin(const struct create_wish *wish, struct fault *f)
 {
 	uint32_t number = create_number();
@@ -112,8 +136,12 @@ struct qube *create_begin(const struct create_wish *wish, struct fault *f)
 	create_uuid(uuid);
 	q = qube_add(wish->klass, wish->name, uuid, number);
 	put_properties(q, wish);
-	if (!volumes_plan(q, wish->pool, wish->pools, wish->n_pools, f))
+	if (wish->klass == CLASS_DISP)
+		inherit_tags(q, wish->template);
+	if (!volumes_plan(q, wish->pool, wish->pools, wish->n_pools, f)) {
+		take_back(q, wish->creator);
 		return NULL;
+	}
 	create_role_tags(q);
 	if (wish->klass != CLASS_REMOTE)
 		making(q, true);
@@ -370,6 +398,8 @@ static void create(struct call *c, bool allow_pool)
 	if (wish.klass == CLASS_DISP && !create_dispid(&wish.dispid, &c->fault))
 		goto out;
 	q = create_begin(&wish, &c->fault);
+	/* What was made was taken back; its events stay. */
+	c->keep = !q;
 	if (q && wish.klass != CLASS_REMOTE)
 		create_for_call(create_job(q), c, NULL);
 out:

@@ -199,6 +199,23 @@ void device_attached_drop(struct qube *q, struct assignment *a)
 	assignment_free(a);
 }
 
+void device_attached_manual(struct qube *q, const struct assignment *like)
+{
+	struct assignment *a =
+	        device_attached(q, device_class_by_name(like->devclass), like->backend, like->port);
+	struct assignment *now;
+
+	if (!a || a->mode == MODE_MANUAL)
+		return;
+	now = assignment_copy(a);
+	now->mode = MODE_MANUAL;
+	if (text_equal(a->devclass, "pci"))
+		pairs_free(&now->options, &now->n_options);
+	device_attached_drop(q, a);
+	device_attached_add(q, now);
+	assignment_free(now);
+}
+
 /* A service's end; what it was for. */
 struct servicing {
 	struct qube *q; /* held */

@@ -102,6 +102,9 @@ void device_attach(struct qube *q, struct qube *backend, const struct device *d,
                    const struct assignment *a, device_done fn, void *arg);
 void device_detach(struct qube *q, struct assignment *a, device_done fn, void *arg);
 
+/** device_attached_manual() - the wish behind an attachment is gone, the attachment is not */
+void device_attached_manual(struct qube *q, const struct assignment *like);
+
 /** device_attached_add(), device_attached_drop() - the records of attachments; in an open turn */
 void device_attached_add(struct qube *q, const struct assignment *a);
 void device_attached_drop(struct qube *q, struct assignment *a);

@@ -100,14 +100,6 @@ static void inherit(struct qube *q, struct qube *template)
 		if (k == ARRAY_LEN(own))
 			row_set(ROW_PROPERTY, q, p[i].name, template->values[p[i].id]);
 	}
-	for (i = 0; i < template->n_features; i++)
-		if (!text_starts(template->features[i].name, "preload-dispvm"))
-			row_set(ROW_FEATURE, q, template->features[i].name,
-			        template->features[i].value);
-	for (i = 0; i < template->n_tags; i++)
-		if (!text_starts(template->tags[i], "guivm-") &&
-		    !text_starts(template->tags[i], "audiovm-"))
-			row_set(ROW_TAG, q, template->tags[i], "1");
 	if (template->firewall)
 		row_set(ROW_FIREWALL, q, "", template->firewall);
 }

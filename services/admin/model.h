@@ -82,7 +82,7 @@ struct volume {
 	uint64_t usage;
 	char *path;                 /* where it is while it is started */
 	uint32_t ground_kind;       /* enum monitor_volume_kind of that path */
-	bool started_read_only; /* what is there is shared with others */
+	bool started_read_only;     /* what is there is shared with others */
 	uint64_t generation;        /* of an origin: counts commits */
 	uint64_t source_generation; /* of a snapshot: that of its origin when it was made */
 	bool outdated;

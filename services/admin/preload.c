@@ -23,14 +23,14 @@
 #define SESSION_SERVICE "qubes.WaitForSession"
 #define RETRY_MS        30000U /* after one that could not be made */
 
-static struct preload *preloads;
+struct preload *preloads;
 static struct loop_defer defer;
 static struct loop_timer timer;
 static bool asleep; /* the machine is being suspended: nothing is made until it wakes */
 
 static void on_fill(void *arg);
 
-static void fill_soon(uint32_t delay_ms)
+void preload_fill_soon(uint32_t delay_ms)
 {
 	if (loop_timer_set(job_loop(), &timer, delay_ms, on_fill, NULL))
 		LOG("no memory for a timer: the pool of disposables is filled later");
@@ -51,7 +51,7 @@ bool preload_is(const struct qube *q)
 	return q->klass == CLASS_DISP && preload_of(q);
 }
 
-static void preload_end(struct preload *p)
+void preload_end(struct preload *p)
 {
 	struct preload **at;
 
@@ -87,7 +87,7 @@ static size_t making(void)
 }
 
 /* The template's feature names them all; in an open turn. */
-static void list_changed(struct qube *template)
+void preload_list_changed(struct qube *template)
 {
 	const char *is = feature_get(template, "preload-dispvm");
 	struct preload *p;
@@ -142,12 +142,12 @@ static void on_turn_over(void *arg, const char *failed)
 }
 
 /* In an open turn. */
-static void drop(struct preload *p)
+void preload_drop(struct preload *p)
 {
 	if (p->state == PRELOAD_DROPPED || p->state == PRELOAD_TAKEN)
 		return;
 	p->state = PRELOAD_DROPPED;
-	list_changed(p->template);
+	preload_list_changed(p->template);
 	turn_then(on_turn_over, p);
 }
 
@@ -158,9 +158,9 @@ static bool given_up(struct preload *p, const struct fault *fault)
 	if (fault && p->state != PRELOAD_DROPPED) {
 		LOG("%s: a disposable could not be prepared: %s", p->template->name, fault->text);
 		turn_begin();
-		drop(p);
+		preload_drop(p);
 		turn_end(true);
-		fill_soon(RETRY_MS);
+		preload_fill_soon(RETRY_MS);
 		return true;
 	}
 	if (p->state == PRELOAD_DROPPED || p->q->gone) {
@@ -183,7 +183,7 @@ static void on_paused(void *arg, const struct fault *fault)
 	feature_put(p->q, "preload-dispvm-in-progress", "");
 	preload_hand_out(p);
 	turn_end(true);
-	fill_soon(0);
+	preload_fill_soon(0);
 }
 
 static void pause_it(struct preload *p)
@@ -304,7 +304,7 @@ static bool add_one(struct qube *template)
 	p = record(template, q, PRELOAD_MAKING);
 	p->busy = true;
 	feature_put(q, "preload-dispvm-in-progress", "1");
-	list_changed(template);
+	preload_list_changed(template);
 	feature_put(q, "internal", "1");
 	j = create_job(q);
 	j->done = on_made;
@@ -333,12 +333,12 @@ static void fit(struct qube *template)
 	while ((p = newest(template, true)) ||
 	       (count(template) > want && (p = newest(template, false)))) {
 		turn_begin();
-		drop(p);
+		preload_drop(p);
 		turn_end(true);
 	}
 	while (!asleep && count(template) < want && making() < PRELOAD_PARALLEL)
 		if (!add_one(template)) {
-			fill_soon(RETRY_MS);
+			preload_fill_soon(RETRY_MS);
 			break;
 		}
 }
@@ -363,20 +363,20 @@ static void on_fill(void *arg)
 
 void preload_fill(struct qube *template)
 {
-	fill_soon(0);
+	preload_fill_soon(0);
 }
 
 void preload_fill_all(void)
 {
 	asleep = false;
-	fill_soon(0);
+	preload_fill_soon(0);
 }
 
 void preload_settings_changed(struct qube *q)
 {
 	if (q->klass == CLASS_APP || q->klass == CLASS_ADMIN) {
 		event_fire(q, "domain-preload-dispvm-start", "reason", "settings changed", NULL);
-		fill_soon(0);
+		preload_fill_soon(0);
 	}
 }
 
@@ -398,73 +398,8 @@ void preload_drop_all(void)
 	asleep = true;
 	for (p = preloads; p; p = next) {
 		next = p->next;
-		drop(p);
+		preload_drop(p);
 	}
-}
-
-/* --- handing out ---------------------------------------------------------------------------------- */
-
-static void on_unpaused(void *arg, const struct fault *fault)
-{
-	struct preload *p = arg;
-	struct call *c = p->call;
-	long long delay = preload_delay(p->template);
-	char seconds[24];
-
-	turn_begin();
-	if (fault) {
-		c->fault = *fault;
-	} else {
-		disposable_mark(p->q, c->src);
-		text_puts(&c->reply, strcmp(c->payload, "uuid") == 0 ? "uuid:" : "");
-		text_puts(&c->reply, strcmp(c->payload, "uuid") == 0 ? p->q->uuid : p->q->name);
-		snprintf(seconds, sizeof(seconds), "%lld", delay);
-		event_fire(p->template, "domain-preload-dispvm-used", "dispvm", p->q->name, "delay",
-		           seconds, NULL);
-	}
-	call_finish(c);
-	turn_end(true);
-	preload_end(p);
-	fill_soon((uint32_t)delay * 1000U);
-}
-
-static void drop_feature(struct qube *q, const char *name)
-{
-	if (feature_get(q, name))
-		feature_drop(q, name);
-}
-
-/* In an open turn: the call gets this one. */
-static void give(struct preload *p)
-{
-	p->state = PRELOAD_TAKEN;
-	list_changed(p->template);
-	drop_feature(p->q, "internal");
-	drop_feature(p->q, "preload-dispvm-in-progress");
-	lifecycle_unpause(p->q, on_unpaused, p);
-}
-
-void preload_hand_out(struct preload *p)
-{
-	if (p->call)
-		give(p);
-}
-
-bool preload_take(struct qube *template, struct call *c)
-{
-	struct preload *p, *oldest = NULL;
-
-	/* The oldest ready one; records are newest first. */
-	for (p = preloads; p; p = p->next)
-		if (p->template == template && p->state == PRELOAD_READY && !p->call &&
-		    !preload_outdated(p))
-			oldest = p;
-	if (!oldest)
-		return false;
-	oldest->call = c;
-	call_wait(c);
-	give(oldest);
-	return true;
 }
 
 /* --- what happens to qubes ------------------------------------------------------------------------ */
@@ -474,7 +409,7 @@ void preload_stopped(struct qube *q)
 	struct preload *p = preload_of(q);
 
 	if (p)
-		drop(p);
+		preload_drop(p);
 	/* What was made of a template is outdated when its new state is committed. */
 	if (q->klass == CLASS_TEMPLATE)
 		preload_touched();
@@ -488,11 +423,11 @@ void preload_unpaused(struct qube *q)
 		return;
 	/* Somebody went on with it without asking: it counts as used. */
 	p->state = PRELOAD_TAKEN;
-	list_changed(p->template);
-	drop_feature(q, "internal");
-	drop_feature(q, "preload-dispvm-in-progress");
+	preload_list_changed(p->template);
+	preload_drop_feature(q, "internal");
+	preload_drop_feature(q, "preload-dispvm-in-progress");
 	preload_end(p);
-	fill_soon((uint32_t)preload_delay(q) * 1000U);
+	preload_fill_soon((uint32_t)preload_delay(q) * 1000U);
 }
 
 void preload_forget(struct qube *q)
@@ -502,7 +437,7 @@ void preload_forget(struct qube *q)
 	if (!p)
 		return;
 	p->state = PRELOAD_DROPPED;
-	list_changed(p->template);
+	preload_list_changed(p->template);
 	if (!p->busy)
 		turn_then(on_turn_over, p);
 }
@@ -526,7 +461,7 @@ void preload_settle(void)
 		record(template, q, PRELOAD_READY);
 	}
 	preload_check_found();
-	fill_soon(0);
+	preload_fill_soon(0);
 }
 
 void preload_check_found(void)
@@ -538,7 +473,7 @@ void preload_check_found(void)
 		next = p->next;
 		if (p->q->run.state != STATE_PAUSED ||
 		    feature_true(feature_get(p->q, "preload-dispvm-in-progress")))
-			drop(p);
+			preload_drop(p);
 	}
 	turn_end(true);
 }

@@ -5,7 +5,7 @@
 #include "services/admin/call.h"
 #include "services/admin/model.h"
 
-/* Between preload.c (what happens) and preload_rules.c (what is wanted). */
+/* Between preload.c (what happens), preload_use.c (handing out) and preload_rules.c (what is wanted). */
 
 #define PRELOAD_MAX      50U /* ready disposables of one template; chosen: each holds memory */
 #define PRELOAD_PARALLEL 4U  /* being made at once; chosen: users' starts go on beside them */
@@ -29,6 +29,16 @@ struct preload {
 	struct call *call; /* who gets it */
 	struct fault fault;
 };
+
+extern struct preload *preloads; /* newest first */
+
+/** preload_drop() - it goes; preload_end() - only its record */
+void preload_drop(struct preload *p);
+void preload_end(struct preload *p);
+void preload_fill_soon(uint32_t delay_ms);
+/** preload_list_changed() - the template's feature names them all; in an open turn */
+void preload_list_changed(struct qube *template);
+void preload_drop_feature(struct qube *q, const char *name);
 
 struct preload *preload_of(const struct qube *q);
 void preload_hand_out(struct preload *p);

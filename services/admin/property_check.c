@@ -367,7 +367,7 @@ static void add_client(void *arg, struct qube *client)
 	text_puts(t, client->name);
 }
 
-ALLOWER(provides_network)
+CHECKER(provides_network)
 {
 	AUTO_TEXT clients = {0};
 
@@ -375,9 +375,15 @@ ALLOWER(provides_network)
 		return true;
 	network_clients(c->q, add_client, &clients);
 	if (clients.len)
-		return fault_set(c->fault, E_VALUE, "The qube is still connected to by: %.600s",
-		                 text_get(&clients));
+		return fault_set(
+		        c->fault, E_VALUE,
+		        "The qube is still used by other qubes, change theirs 'netvm' first");
 	return true;
+}
+
+ALLOWER(provides_network)
+{
+	return !c->reset || check_provides_network(c);
 }
 
 CHECKER(virt_mode)

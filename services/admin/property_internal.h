@@ -73,6 +73,7 @@ CHECKER(netvm);
 CHECKER(dispvm_template);
 CHECKER(template);
 CHECKER(virt_mode);
+CHECKER(provides_network);
 CHECKER(default_netvm);
 CHECKER(default_template);
 CHECKER(pool);
