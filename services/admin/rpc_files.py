@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the table of methods means outside of the service: links and default policy.
 
-usage: rpc_files.py METHODS.C links            names of /etc/qubes-rpc links to the service's socket
+usage: rpc_files.py METHODS.C install          links in /etc/qubes-rpc to the service's socket, below DESTDIR
        rpc_files.py METHODS.C policy OUTPUT    90-admin-default.policy
 """
+import os
 import re
 import sys
 
@@ -38,8 +39,14 @@ def rows(path):
 
 def main():
     methods = rows(sys.argv[1])
-    if sys.argv[2] == "links":
-        print("\n".join(sorted(set(methods) - set(SCRIPTS))))
+    if sys.argv[2] == "install":
+        folder = os.environ.get("DESTDIR", "") + "/etc/qubes-rpc"
+        os.makedirs(folder, exist_ok=True)
+        for name in sorted(set(methods) - set(SCRIPTS)):
+            path = os.path.join(folder, name)
+            if os.path.lexists(path):
+                os.unlink(path)
+            os.symlink("../../var/run/qubesd.sock", path)
         return
     methods.update(SCRIPTS)
     width = max(map(len, methods)) + 2
