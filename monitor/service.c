@@ -375,11 +375,10 @@ static void on_again(void *arg)
 static void adopt(void *arg, const struct record *r)
 {
 	struct monitor *m = arg;
-	struct service *s = r->domid < PROCESS_MAX && is_service((enum process_id)r->domid)
-	                            ? &m->services[r->domid]
-	                            : NULL;
+	bool known = r->domid < PROCESS_MAX && is_service((enum process_id)r->domid);
+	struct service *s = &m->services[known ? r->domid : PROCESS_NONE];
 
-	if (s && !s->absent && (rule_of(s)->flags & OUTLIVES) && !proc_runs(&s->proc) &&
+	if (known && !s->absent && (rule_of(s)->flags & OUTLIVES) && !proc_runs(&s->proc) &&
 	    proc_adopt(m->loop, &s->proc, (pid_t)r->pid, r->start, on_end, s) == 0) {
 		LOG("%s goes on", rule_of(s)->program);
 		s->started_ns = loop_now_ns();

@@ -183,14 +183,13 @@ static void visit(int dir, const char *name, uint32_t kind,
 int record_each(int dir, uint32_t kind, void (*fn)(void *arg, const struct record *record),
                 void *arg)
 {
-	OWNED_FD int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = own < 0 ? NULL : fdopendir(own);
 	struct dirent *entry;
 	int n = 0;
 
 	if (!d)
-		return -1;
-	own = -1; /* closedir() closes it */
+		return fd_close(own);
 	while ((entry = readdir(d)))
 		visit(dir, entry->d_name, kind, fn, arg, &n);
 	(void)closedir(d);

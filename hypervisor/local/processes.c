@@ -85,22 +85,33 @@ static int read_proc(pid_t pid, const char *name, char *text, size_t max)
 	return 0;
 }
 
+/* The number that stands after so many blanks; 0 if there are not as many. */
+static uint64_t number_at(const char *text, unsigned int blanks)
+{
+	for (unsigned int i = 0; text && i < blanks; i++) {
+		text = strchr(text, ' ');
+		text = text ? text + 1 : NULL;
+	}
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
 static void add_usage(void *arg, struct local_qube *q, pid_t pid)
 {
-	unsigned long long resident = 0, shared = 0, ticks[4] = {0};
 	uint64_t tick_ns = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
 	uint64_t page_kib = (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
-	char text[1024], *at;
+	char text[1024];
+	const char *at;
 
 	(void)arg;
+	/* size resident shared …, in pages */
 	if (read_proc(pid, "statm", text, sizeof(text)) == 0 &&
-	    sscanf(text, "%*u %llu %llu", &resident, &shared) == 2 && resident > shared)
-		q->usage.memory += (resident - shared) * page_kib;
-	/* Those of children that it waited for are in its own; the qube's first waits for all others. */
-	if (read_proc(pid, "stat", text, sizeof(text)) == 0 && (at = strrchr(text, ')')) &&
-	    sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu",
-	           &ticks[0], &ticks[1], &ticks[2], &ticks[3]) == 4)
-		q->usage.cpu_ns += (ticks[0] + ticks[1] + ticks[2] + ticks[3]) * tick_ns;
+	    number_at(text, 1) > number_at(text, 2))
+		q->usage.memory += (number_at(text, 1) - number_at(text, 2)) * page_kib;
+	/* Fields 14 to 17. Those of children that it waited for are in its own; the qube's first process
+	 * waits for all others. */
+	if (read_proc(pid, "stat", text, sizeof(text)) == 0 && (at = strrchr(text, ')')))
+		for (unsigned int field = 12; field < 16; field++)
+			q->usage.cpu_ns += number_at(at, field) * tick_ns;
 }
 
 static uint64_t number_after(const char *text, const char *word)
