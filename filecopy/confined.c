@@ -28,7 +28,7 @@
 #include "lib/sandbox/common_calls.h"
 #include "lib/sandbox/sandbox.h"
 
-#define MEMORY_MAX (64U << 20)
+#define MEMORY_MAX (256U << 20) /* libraries that looked the account up are in it */
 #define FILES_MAX  64
 #define PIPE_BYTES                                                                                 \
 	(1 << 20) /* what an ordinary user may ask for; fewer wake-ups with a fast sender */

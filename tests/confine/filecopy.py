@@ -16,7 +16,7 @@ from filecopy_common import *  # noqa: E402,F403
 ATTACKS = re.findall(r'^\s*\{"([a-z-]+)", \w+\},$',
                      open(os.path.join(SOURCE, "lib/sandbox/attack.c"), encoding="utf-8").read(),
                      re.MULTILINE)
-MEMORY_MAX, FILES_MAX = 64 << 20, 64
+MEMORY_MAX, FILES_MAX = 256 << 20, 64
 LEAKED = 50
 RECEIVERS = {"qfile-unpacker": [QUBE + "qfile-unpacker", ""],
              "qfile-dom0-unpacker": [DOM0 + "qfile-dom0-unpacker", str(os.getuid())]}
