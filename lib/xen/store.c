@@ -6,6 +6,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,6 +40,9 @@ struct message {
 
 struct store {
 	int fd;
+	int wake_fd;  /* readable while events are kept that came before an answer */
+	int epoll_fd; /* of both: what the user watches */
+	bool woken;
 	uint32_t serial;
 	bool dead;
 	bool lost; /* events that found no room */
@@ -65,19 +70,35 @@ static int error_number(const char *name)
 	return EIO;
 }
 
+static int watch(const struct store *store, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(store->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
 int store_new(int fd, struct store **ret_store)
 {
 	struct store *store = calloc(1, sizeof(*store));
+	int saved;
 
 	if (!store || fd < 0) {
-		int saved = errno;
-
+		saved = errno;
 		free(store);
 		(void)fd_close(fd);
 		errno = saved;
 		return -1;
 	}
 	store->fd = fd;
+	store->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	store->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (store->wake_fd < 0 || store->epoll_fd < 0 || watch(store, fd) ||
+	    watch(store, store->wake_fd)) {
+		saved = errno;
+		(void)store_free(store);
+		errno = saved;
+		return -1;
+	}
 	*ret_store = store;
 	return 0;
 }
@@ -94,15 +115,18 @@ int store_open(struct store **ret_store)
 
 struct store *store_free(struct store *store)
 {
-	if (store)
+	if (store) {
 		(void)fd_close(store->fd);
+		(void)fd_close(store->wake_fd);
+		(void)fd_close(store->epoll_fd);
+	}
 	free(store);
 	return NULL;
 }
 
 int store_fd(const struct store *store)
 {
-	return store->fd;
+	return store->epoll_fd;
 }
 
 static int ended(struct store *store, int error)
@@ -176,6 +200,24 @@ static void keep_event(struct store *store)
 	memcpy(event->token, token, strlen(token) + 1);
 }
 
+/* An event came while an answer was waited for: nothing else would tell of it. */
+static void wake(struct store *store)
+{
+	const uint64_t one = 1;
+
+	if (!store->woken && write(store->wake_fd, &one, sizeof(one)) == sizeof(one))
+		store->woken = true;
+}
+
+static void wake_over(struct store *store)
+{
+	uint64_t count;
+
+	if (store->woken && store->n_events == 0 && !store->lost &&
+	    read(store->wake_fd, &count, sizeof(count)) == sizeof(count))
+		store->woken = false;
+}
+
 int store_next(struct store *store, struct store_event *ret_event)
 {
 	while (store->n_events == 0 && !store->lost) {
@@ -191,11 +233,13 @@ int store_next(struct store *store, struct store_event *ret_event)
 		store->n_events--;
 		memmove(&store->events[0], &store->events[1],
 		        store->n_events * sizeof(store->events[0]));
+		wake_over(store);
 		return 1;
 	}
 	if (store->lost) {
 		*ret_event = (struct store_event){0};
 		store->lost = false;
+		wake_over(store);
 		return 1;
 	}
 	if (store->dead) {
@@ -226,8 +270,10 @@ static int request(struct store *store, uint32_t type, const char *body, size_t 
 	do {
 		if (receive(store))
 			return -1;
-		if (store->in.type == XS_WATCH_EVENT)
+		if (store->in.type == XS_WATCH_EVENT) {
 			keep_event(store);
+			wake(store);
+		}
 	} while (store->in.type == XS_WATCH_EVENT);
 	if (store->in.serial != store->serial)
 		return ended(store, EPROTO);

@@ -3,6 +3,7 @@
 #include "lib/xen/store.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,13 @@ static void test_numbers_are_plain_decimals(void **state)
 	assert_true(store_decimal("4294967295", 0, UINT32_MAX, &number) && number == UINT32_MAX);
 }
 
+static bool readable(const struct store *store)
+{
+	struct pollfd look = {.fd = store_fd(store), .events = POLLIN};
+
+	return poll(&look, 1, 0) == 1;
+}
+
 static void test_events_come_between_and_are_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -130,9 +138,12 @@ static void test_events_come_between_and_are_kept(void **state)
 	char value[8];
 
 	assert_int_equal(store_next(f->store, &event), 0);
+	assert_false(readable(f->store));
 	say(f, XS_EVENT, 0, "a/b\0token", 10);
 	say(f, XS_READ, 1, "v", 1);
 	assert_int_equal(store_read(f->store, "a", value, sizeof(value)), 0);
+	/* It came before the answer, and nothing more is to come: it must be told of all the same. */
+	assert_true(readable(f->store));
 	say(f, XS_EVENT, 0, "c\0other", 8);
 	assert_int_equal(store_next(f->store, &event), 1);
 	assert_string_equal(event.path, "a/b");
@@ -140,6 +151,7 @@ static void test_events_come_between_and_are_kept(void **state)
 	assert_int_equal(store_next(f->store, &event), 1);
 	assert_string_equal(event.path, "c");
 	assert_int_equal(store_next(f->store, &event), 0);
+	assert_false(readable(f->store));
 }
 
 static void test_events_that_find_no_room_are_one_that_says_so(void **state)
