@@ -135,8 +135,9 @@ static void on_turn_over(void *arg, const char *failed)
 {
 	struct preload *p = arg;
 
+	p->leaving = false;
 	clean_up(p);
-	/* While a job works on it, that job's end comes back here. */
+	/* While a job works on it, that job's end comes to given_up(). */
 	if (!p->busy)
 		preload_end(p);
 }
@@ -147,6 +148,7 @@ void preload_drop(struct preload *p)
 	if (p->state == PRELOAD_DROPPED || p->state == PRELOAD_TAKEN)
 		return;
 	p->state = PRELOAD_DROPPED;
+	p->leaving = true;
 	preload_list_changed(p->template);
 	turn_then(on_turn_over, p);
 }
@@ -165,7 +167,9 @@ static bool given_up(struct preload *p, const struct fault *fault)
 	}
 	if (p->state == PRELOAD_DROPPED || p->q->gone) {
 		clean_up(p);
-		preload_end(p);
+		/* Or else when the turn that dropped it is durable. */
+		if (!p->leaving)
+			preload_end(p);
 		return true;
 	}
 	return false;
@@ -374,10 +378,9 @@ void preload_fill_all(void)
 
 void preload_settings_changed(struct qube *q)
 {
-	if (q->klass == CLASS_APP || q->klass == CLASS_ADMIN) {
+	if (q->klass == CLASS_APP && preload_wanted(q) > count(q))
 		event_fire(q, "domain-preload-dispvm-start", "reason", "settings changed", NULL);
-		preload_fill_soon(0);
-	}
+	preload_fill_soon(0);
 }
 
 static void on_touched(void *arg)
@@ -438,7 +441,8 @@ void preload_forget(struct qube *q)
 		return;
 	p->state = PRELOAD_DROPPED;
 	preload_list_changed(p->template);
-	if (!p->busy)
+	p->leaving = !p->busy;
+	if (p->leaving)
 		turn_then(on_turn_over, p);
 }
 

@@ -25,6 +25,7 @@ struct preload {
 	struct qube *template, *q; /* held */
 	enum preload_state state;
 	bool busy;         /* a job or a question will come back to it */
+	bool leaving;      /* dropped in a turn that is not durable yet: its record ends then */
 	char *settings;    /* of the template when it was made */
 	struct call *call; /* who gets it */
 	struct fault fault;
