@@ -231,7 +231,9 @@ static void on_resized(void *arg, const struct storage_answer *a, const struct t
 	else
 		volume_take_size(c, a);
 	inside = a->kind == STORAGE_DONE && resizes_inside(c);
-	if (!inside)
+	if (inside)
+		event_fire(c->dest, "domain-cmd-pre-run", "start_guid", "False", NULL);
+	else
 		call_finish(c);
 	turn_end(true);
 	if (!inside)
