@@ -15,9 +15,9 @@
 #define LIMIT_AGENT_MESSAGE_MS   20000 /* an agent message that is not completed; chosen */
 #define LIMIT_TARGET_CONNECT_MS  20000 /* another daemon that does not greet; chosen */
 #define LIMIT_TARGET_QUEUE_MS    300000 /* another daemon that greeted and has no port yet; chosen */
-#define LIMIT_SPENT              32     /* answered connections to other daemons, kept open; chosen */
-#define LIMIT_SPENT_MS           50     /* … for so long; chosen */
-#define LIMIT_POLICY_MS          5000   /* a decision without a prompt; chosen */
+#define LIMIT_SPENT              32   /* answered connections to other daemons, kept open; chosen */
+#define LIMIT_SPENT_MS           50   /* … for so long; chosen */
+#define LIMIT_POLICY_MS          5000 /* a decision without a prompt; chosen */
 #define LIMIT_PROMPT_MS          600000     /* a prompt; chosen */
 #define LIMIT_QUBESD_MS          300000     /* a qube that is being started; chosen */
 #define LIMIT_RUNNER_CHANNEL_MS  5000       /* data channel of a dom0 service; protocol */

@@ -380,7 +380,8 @@ static void test_in_page_rings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        CASE("hello", "hello goes with the first event", test_hello_goes_with_the_first_event),
+	        CASE("hello", "hello goes with the first event",
+	             test_hello_goes_with_the_first_event),
 	        CASE("22", "control page of a new server", test_22_control_page),
 	        CASE("23", "choice of orders", test_23_orders),
 	        CASE("24", "events for what was written", test_24_events),
