@@ -436,7 +436,7 @@ void row_visit(struct qube *q,
 		fn(arg, ROW_NOTES, q->uuid, "");
 	for (i = 0; i < PROPERTY_COUNT; i++)
 		if (q->values[i])
-			fn(arg, ROW_PROPERTY, q->uuid, property_of(i)->name);
+			fn(arg, ROW_PROPERTY, q->uuid, property_of((enum property_id)i)->name);
 	if (q->klass != CLASS_SYSTEM && q->klass != CLASS_ADMIN)
 		fn(arg, ROW_QUBE, q->uuid, q->name);
 }
