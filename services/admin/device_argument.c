@@ -8,7 +8,7 @@
 
 #include "services/admin/request.h"
 
-#define PORT_SET     SET_LETTERS SET_DIGITS "_.-:"
+#define PORT_SET     SET_LETTERS SET_DIGITS "_.-" /* no ":": it ends the port in a stored key */
 #define PAIRS_MAX    64U
 #define UNKNOWN_CODE "_______"
 

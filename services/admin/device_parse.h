@@ -11,8 +11,7 @@
  * What a qube wrote into its QubesDB about its devices, to checked devices. Pure but for memory.
  * Trust: every byte is the qube's. Ports and modes that do not have the right form make the device
  * disappear; other texts are shown with '_' for what may not be shown.
- * Source: doc/protocol/core-model.md, Devices. Test: tests/unit/services/admin/device_parse.c,
- *         fuzz/admin_devices.c
+ * Source: doc/protocol/core-model.md, Devices. Test: fuzz/admin_devices.c
  */
 
 /**

@@ -36,7 +36,7 @@ enum request_verdict {
  *
  * Trust:  every byte is hostile.
  * Source: doc/protocol/admin-api.md, Request.
- * Test:   tests/unit/services/admin/request.c; fuzz/admin_request.c
+ * Test:   fuzz/admin_request.c
  */
 enum request_verdict request_decode(char *data, size_t len, struct request *out) MUST_CHECK;
 

@@ -24,7 +24,7 @@
  *                    REFUSED  transaction seq could not be written and nothing after it was; text says
  *                             why. The store drops everything up to RESUME.
  * Both are on the trusted side; each checks the other's packets in full all the same.
- * Test: tests/unit/services/admin/store_packet.c, fuzz/admin_store.c
+ * Test: fuzz/admin_store.c
  */
 
 #define STORE_VALUE_MAX  262144U /* bytes: notes may hold 256,000 */
