@@ -226,6 +226,14 @@ static int open_run(void)
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* Before any of its own is open: what else it was started with, it does not need. */
+static void close_others(const struct fds *fds)
+{
+	const int keep[] = {fds->monitor, fds->ready, fds->store, fds->storage};
+
+	fd_close_from(STDERR_FILENO + 1, keep, ARRAY_LEN(keep));
+}
+
 static void on_end(void *arg, int signo, pid_t sender)
 {
 	loop_stop(arg, 0);
@@ -275,6 +283,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
+	close_others(&fds);
 	loop = loop_new();
 	if (!loop || fd_open_stdio() || loop_signal_add(loop, SIGTERM, on_end, loop) ||
 	    loop_signal_add(loop, SIGINT, on_end, loop)) {

@@ -11,7 +11,8 @@
 #include "lib/sandbox/common_calls.h"
 #include "lib/sandbox/sandbox.h"
 
-#define FILES_MAX 8192U /* connections of clients and one QubesDB for each running qube */
+#define FILES_MAX  8192U        /* connections of clients and one QubesDB for each running qube */
+#define MEMORY_MAX (4ULL << 30) /* all that it keeps of all qubes; far above any real set; chosen */
 
 static const struct confine_call calls[] = {
         CONFINE_CALLS_BASE,
@@ -35,6 +36,7 @@ int rights_drop(void)
 	        .name = "skerry-admin",
 	        .calls = calls,
 	        .n_calls = ARRAY_LEN(calls),
+	        .memory_max = MEMORY_MAX,
 	        .files_max = FILES_MAX,
 	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS,
 	        .wanted = CONFINE_LANDLOCK,

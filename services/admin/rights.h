@@ -7,7 +7,10 @@
 /** rights_drop() - skerry-admin: no file, no program, no new listener; 0 or -1 */
 int rights_drop(void) MUST_CHECK;
 
-/** store_rights_drop() - skerry-store: the directory of its file only */
-int store_rights_drop(const char *dir) MUST_CHECK;
+/**
+ * store_rights_drop() - skerry-store: the directory of its file, and two descriptors
+ * @ready: -1 for none
+ */
+int store_rights_drop(const char *dir, int admin, int ready) MUST_CHECK;
 
 #endif

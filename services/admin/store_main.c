@@ -219,7 +219,7 @@ int main(int argc, char **argv)
 	if (fd_open_stdio() || open_dir(given, dir))
 		return 1;
 	umask(077);
-	if (store_rights_drop(dir))
+	if (store_rights_drop(dir, store.fd, ready))
 		return 1;
 	store.db = database_open(dir);
 	if (!store.db)

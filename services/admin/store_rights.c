@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* skerry-store after its start: SQLite in one directory, and the socket to the admin service. */
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "lib/sandbox/common_calls.h"
 #include "lib/sandbox/sandbox.h"
 #include "services/admin/rights.h"
+
+#define MEMORY_MAX (512U << 20) /* SQLite's caches and one packet; chosen */
+#define FILES_MAX  64U
 
 static const struct confine_call calls[] = {
         CONFINE_CALLS_BASE,
@@ -46,17 +50,21 @@ static const struct confine_call calls[] = {
         {"uname", "SQLite"},
 };
 
-int store_rights_drop(const char *dir)
+int store_rights_drop(const char *dir, int admin, int ready)
 {
 	struct confine_path path = {.path = dir, .write = true};
+	const int fds[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, admin, ready};
 	struct confine_rights rights = {
 	        .name = "skerry-store",
 	        .calls = calls,
 	        .n_calls = ARRAY_LEN(calls),
 	        .paths = &path,
 	        .n_paths = 1,
-	        .files_max = 64,
-	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS,
+	        .fds = fds,
+	        .n_fds = ARRAY_LEN(fds),
+	        .memory_max = MEMORY_MAX,
+	        .files_max = FILES_MAX,
+	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS | CONFINE_FDS,
 	        .wanted = CONFINE_LANDLOCK,
 	};
 
