@@ -159,9 +159,14 @@ void test_08_recv_of_single_bytes(void **state)
 	assert_int_equal(pthread_create(&sender, NULL, send_one_by_one, &raw), 0);
 	assert_int_equal(libvchan_recv(s, buf, 4000), 4000);
 	assert_memory_equal(buf + 3996, "abab", 4);
-	while (libvchan_data_ready(s) < 96)
-		assert_int_equal(libvchan_wait(s), 0);
-	assert_int_equal(libvchan_read(s, buf, sizeof(buf)), 96);
+	/*
+	 * Read as they come: a writer that waits for room is woken when a quarter of it is in use, and 95
+	 * buffers of one byte, left where they are, may be more than that.
+	 */
+	for (int got = 0, n; got < 96; got += n) {
+		n = libvchan_read(s, buf, sizeof(buf));
+		assert_true(n > 0);
+	}
 	assert_int_equal(pthread_join(sender, NULL), 0);
 	raw_send(raw, "rest", 4);
 	wait_for_data(s, 4);
