@@ -128,16 +128,30 @@ static bool has_root(int pid)
 	       !memmem(words, words_len, "--root=", 7);
 }
 
-static void process_add(struct processes *all, int pid)
+/* Of its program; of its first word where the kernel hides the program of a process that is not to be looked into. */
+static const char *name_of(int pid)
 {
-	struct process process = {.pid = pid};
 	char path[PATH_MAX];
 	ssize_t n = readlink(arena_printf("/proc/%d/exe", pid), path, sizeof(path) - 1);
+	const char *text = path, *slash;
+	size_t len;
 
-	if (n < 0 || !stat_read(&process))
+	if (n >= 0)
+		path[n] = '\0';
+	else
+		text = proc_read(pid, "cmdline", &len);
+	if (!text || !*text)
+		return NULL;
+	slash = strrchr(text, '/');
+	return arena_dup(slash ? slash + 1 : text);
+}
+
+static void process_add(struct processes *all, int pid)
+{
+	struct process process = {.pid = pid, .name = name_of(pid)};
+
+	if (!process.name || !stat_read(&process))
 		return;
-	path[n] = '\0';
-	process.name = arena_dup(strrchr(path, '/') + 1);
 	if (strncmp(process.name, "skerry", 6) == 0)
 		process.ours = has_root(pid);
 	if (all->n == all->room) {
