@@ -53,11 +53,14 @@ static const char *proc_read(int pid, const char *name, size_t *ret_len)
 static long memory_of(int pid)
 {
 	size_t len;
-	const char *text = proc_read(pid, "smaps_rollup", &len), *line;
+	const char *text = proc_read(pid, "smaps_rollup", &len);
+	const char *line = text ? strstr(text, "\nPss:") : NULL;
 
-	if (!text || !(line = strstr(text, "\nPss:")))
+	if (!line) {
 		text = proc_read(pid, "status", &len);
-	if (!text || (!(line = strstr(text, "\nPss:")) && !(line = strstr(text, "\nVmRSS:"))))
+		line = text ? strstr(text, "\nVmRSS:") : NULL;
+	}
+	if (!line)
 		return 0;
 	return strtol(line + 1 + strcspn(line + 1, ":") + 1, NULL, 10);
 }

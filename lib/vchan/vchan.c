@@ -231,7 +231,7 @@ static uint32_t transport_number(const struct transport_ops *ops)
 {
 	uint32_t number = 0;
 
-	while (transports[number] != ops)
+	while (number + 1 < ARRAY_LEN(transports) && transports[number] != ops)
 		number++;
 	return number;
 }

@@ -23,6 +23,7 @@ static int execute(const struct vmexec_word *words, size_t n, char **argv)
 		}
 		argv[i] = (char *)(uintptr_t)words[i].text; /* of run()'s own memory */
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): there is at least one word */
 	execvp(argv[0], argv);
 	LOG_ERRNO("%s", argv[0]);
 	return errno == ENOENT ? 127 : 126;

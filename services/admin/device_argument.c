@@ -179,7 +179,7 @@ bool device_payload(struct assignment *a, const char *untrusted_payload, size_t 
 	bool ok = true;
 
 	while (at < end && ok) {
-		char *key, *value;
+		char *key = NULL, *value = NULL;
 
 		if (++n > PAIRS_MAX)
 			return fault_set(f, E_PROTOCOL, "Too many device properties");

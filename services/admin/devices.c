@@ -145,7 +145,7 @@ bool devices_denied_rewrite(struct text *value, struct fault *f)
 	qsort(p, n, INTERFACE_LEN, by_code);
 	for (i = 0; i < n; i++)
 		if (i == 0 ||
-		    memcmp(p + (i - 1) * INTERFACE_LEN, p + i * INTERFACE_LEN, INTERFACE_LEN))
+		    memcmp(p + (i - 1) * INTERFACE_LEN, p + i * INTERFACE_LEN, INTERFACE_LEN) != 0)
 			memmove(p + INTERFACE_LEN * kept++, p + i * INTERFACE_LEN, INTERFACE_LEN);
 	value->len = kept * INTERFACE_LEN;
 	p[value->len] = 0;

@@ -84,7 +84,7 @@ static bool parse_colour(struct call *c, uint32_t *ret)
 
 void method_label_create(struct call *c)
 {
-	uint32_t colour, index = BUILT_IN_MAX;
+	uint32_t colour = 0, index = BUILT_IN_MAX;
 	char value[32];
 	size_t i;
 

@@ -29,6 +29,7 @@ int row_label(struct qube *q, const char *name, const char *value, struct text *
 	colour = strtoul(end, NULL, 16);
 	if (index == 0 || index > UINT16_MAX || colour > 0xffffff || world.n_labels >= LABELS_MAX)
 		return -1;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as many as are counted */
 	for (at = 0; at < world.n_labels && world.labels[at]->index < index;)
 		at++;
 	world.labels = memory_resize(world.labels, world.n_labels + 1, sizeof(*world.labels));

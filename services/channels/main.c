@@ -145,6 +145,7 @@ static int set_up(struct process *p)
 
 	fd_close_from(3, keep, ARRAY_LEN(keep));
 	/* Nobody passes it but us: a qube's folder is bound into that qube. */
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): main() has seen that it is given */
 	if (mkdir(p->dir, 0700) < 0 && errno != EEXIST)
 		return -1;
 	/* Names below it are short then, however long the prefix of all paths is. */

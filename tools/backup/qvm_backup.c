@@ -436,6 +436,7 @@ int main(int argc, char **argv)
 		return complain("There is nothing to save");
 	if (!localtime_r(&now, &tm) || strftime(when, sizeof(when), "%Y-%m-%dT%H%M%S", &tm) == 0)
 		return complain("There is no time");
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): the options were checked: there is a place */
 	r = stat(o.location, &st) == 0 && S_ISDIR(st.st_mode)
 	            ? snprintf(path, sizeof(path), "%s/qubes-%s", o.location, when)
 	            : snprintf(path, sizeof(path), "%s", o.location);

@@ -151,6 +151,7 @@ const char *args_usage(const struct args_program *program)
 		/* The first line has the name where the others have their indent. */
 		lines = lines_wrap(options.n ? &options : &positionals, indent, width);
 		lines.items[0] =
+		        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there is always a first line */
 		        arena_printf("%*s%s %s", (int)prefix, "", name, lines.items[0] + indent);
 		if (!options.n)
 			positionals.n = 0;

@@ -69,6 +69,7 @@ static struct rule rule_parse(const struct args_program *for_program, const stru
 {
 	struct rule rule = {0};
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an option that was given has its words */
 	if (!words->n)
 		args_error(for_program, "the following arguments are required: match");
 	for (size_t i = 0; i < words->n; i++) {
