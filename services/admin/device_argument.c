@@ -129,6 +129,7 @@ static bool use_pair(struct assignment *a, const char *key, const char *value, c
 {
 	int mode;
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): take_pair() gave both */
 	if (strcmp(key, "backend_domain") == 0) {
 		if (a->backend[0] && !agree(a->backend, value))
 			return fault_set(
