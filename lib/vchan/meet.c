@@ -205,18 +205,38 @@ bool meet_try_later(int error)
 }
 
 /*
+ * A connection to the very socket that place names, whatever the path names by now: that descriptor
+ * pins it. Without /proc by the path, which may by then be another server's.
+ */
+static int connect_pinned(const struct meet *meet, int place)
+{
+	char pinned[sizeof("/proc/self/fd/") + 11];
+	int sock;
+
+	(void)snprintf(pinned, sizeof(pinned), "/proc/self/fd/%d", place);
+	sock = fd_connect_unix(pinned, SOCK_STREAM | SOCK_NONBLOCK);
+	if (sock < 0 && errno == ENOENT)
+		sock = fd_connect_unix(meet->path, SOCK_STREAM | SOCK_NONBLOCK);
+	return sock;
+}
+
+/*
  * One attempt. A listener that was replaced while we connected may never serve us (V2), so the
- * path must name the same socket afterwards, or nothing: a server removes it when it accepts.
+ * path must name the same socket afterwards, or nothing: a server removes it when it accepts. What
+ * is thrown away for that reason must have reached the replaced listener and no other: a server
+ * takes one connection, and would be left with one that ends at once.
  */
 static int try_connect(struct meet *meet, int *ret_sock)
 {
 	struct stat before, after;
+	OWNED_FD int place = -1;
 	OWNED_FD int sock = -1;
 
 	*ret_sock = -1;
-	if (stat(meet->path, &before) < 0)
+	place = open(meet->path, O_PATH | O_CLOEXEC);
+	if (place < 0 || fstat(place, &before) < 0)
 		return meet_try_later(errno) ? 0 : -1;
-	sock = fd_connect_unix(meet->path, SOCK_STREAM | SOCK_NONBLOCK);
+	sock = connect_pinned(meet, place);
 	if (sock < 0)
 		return meet_try_later(errno) ? 0 : -1;
 	if (stat(meet->path, &after) == 0 &&

@@ -79,13 +79,18 @@ void keeper_child_reset(void)
 
 /* The end. */
 
-static void take_down(struct keeper *k)
+static void drop_agent(struct keeper *k)
 {
 	local_close(k);
 	requests_drop(k);
 	slice_link_stop(k);
 	loop_fd_remove(k->loop, &k->vchan_source);
 	k->vchan = vchan_close(k->vchan);
+}
+
+static void take_down(struct keeper *k)
+{
+	drop_agent(k);
 	loop_timer_clear(k->loop, &k->start_timer);
 	loop_timer_clear(k->loop, &k->again_timer);
 }
@@ -269,11 +274,17 @@ void keeper_terminated(struct keeper *k, const struct keeper_terminated *message
 		holds_expire(k);
 }
 
+/*
+ * The first agent must greet. One that only closes the channel may have been a listener that was
+ * going away, or be started again: the limit of the start says how long another is waited for.
+ */
 static bool must_end(const struct keeper *k)
 {
-	if (!k->was_open)
+	if (!k->slice.ended)
+		return !k->was_open;
+	if (k->slice.end == KEEPER_END_HELLO)
 		return true;
-	return k->slice.ended && k->slice.end == KEEPER_END_HELLO;
+	return !k->was_open && k->slice.end != KEEPER_END_CLOSED;
 }
 
 void keeper_slice_gone(struct keeper *k)
@@ -281,10 +292,13 @@ void keeper_slice_gone(struct keeper *k)
 	bool broken = !k->slice.ended || k->slice.end == KEEPER_END_BROKEN;
 	bool was_running = k->state == KEEPER_RUNNING;
 
-	take_down(k);
+	drop_agent(k);
+	if (k->was_open)
+		loop_timer_clear(k->loop, &k->start_timer);
 	ports_hold_all(&k->ports, keeper_now_ms());
 	holds_expire(k);
 	if (must_end(k)) {
+		LOG("the agent of %s did not greet as one", k->options->name);
 		end(k, 1);
 		return;
 	}

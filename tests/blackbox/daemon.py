@@ -223,6 +223,20 @@ def _(t):
         d.server.close()
 
 
+# If this failed, an agent that is started again while its qube starts would cost the qube its start.
+@case("daemon an agent that closes before its HELLO is no reason to end: the next one is served")
+def _(t):
+    d = Daemon(t, program=policy_program(t), hello=False)
+    for _ in range(3):
+        first, d.agent = d.agent, None
+        d.new_server()
+        first.close()
+        d.greet(hello=False)
+    d.agent.send_message(HELLO, pack_hello())
+    d.agent.recv_hello()
+    d.client().quiet()
+
+
 # If this failed, a newer agent could not work with this daemon.
 @case("qrexec-021 an agent of version 99")
 def _(t):

@@ -208,6 +208,32 @@ def campaign(t, kind):
     check(outcomes["served"] and len(outcomes) > 1, f"faults have effects: {outcomes}")
 
 
+# If this failed, an agent that starts while its daemon connects would get a connection that ends at once.
+@case("daemon the listener is replaced while the daemon connects: the new one gets one good connection")
+def _(t):
+    path = t.vchan_path(42, 0, CONTROL)
+    socket.socket(socket.AF_UNIX).bind(path)    # as an agent that was killed leaves it
+    argv = strace("-o", "/dev/null", "-e", "trace=connect", "-e", "inject=connect:delay_enter=700000:when=1")
+    daemon = t.start(*argv, program("skerry-qrexec"), "--direct", "--socket-dir=" + t.dir, "--uuid=" + UUID, "42",
+                     "v", env={**QUIET, "QREXEC_STARTUP_TIMEOUT": "20"})
+
+    def looked():
+        found = []
+        for link in glob.glob("/proc/[0-9]*/fd/*"):
+            try:
+                found.append(os.readlink(link))
+            except OSError:
+                pass
+        return path in found
+    wait_for(looked, "the daemon has chosen its listener")
+    os.unlink(path)
+    agent = t.own(t.vchan_server(42, 0, CONTROL).accept())
+    agent.send_message(HELLO, pack_hello(4))
+    equal(agent.recv_hello(), 4)
+    wait_for(lambda: os.path.exists(t.path("qrexec.42")), "the daemon serves")
+    check(daemon.running(), "the daemon runs")
+
+
 # If this failed, dom0 short of memory or descriptors would lose a qube's daemon or hang its calls.
 @case("faults each system call of the keeper fails once")
 def _(t):
