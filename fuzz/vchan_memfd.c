@@ -58,10 +58,16 @@ static void use(struct vchan *vchan)
 	}
 }
 
+static void remove_dir(void)
+{
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	CHECK(mkdtemp(dir));
+	CHECK(mkdtemp(dir) && atexit(remove_dir) == 0);
 	CHECK(snprintf(path, sizeof(path), "%s/vchan.1.2.3.memfd", dir) > 0);
 	return 0;
 }
