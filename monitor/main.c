@@ -120,9 +120,8 @@ static int make_folders(void)
 	} folders[] = {
 	        {"/run", 0755},
 	        {"/run/qubes", 0755},
-	        {"/run/qubes/policy.d", 0755},
-	        {"/run/skerry", 0755},
 	        {"/run/qubes/policy.d", 0755}, /* a folder of the policy; it must be there */
+	        {"/run/skerry", 0755},
 	        {"/var", 0755},
 	        {"/var/log", 0755},
 	        {"/var/log/qubes", 0755},
@@ -148,6 +147,19 @@ static int make_folders(void)
 	return 0;
 }
 
+/* Who holds the lock, for `skerry down`. */
+static int say_number(int lock)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	if (ftruncate(lock, 0) || pwrite(lock, text, (size_t)n, 0) != n) {
+		LOG_ERRNO("/run/skerry/lock");
+		return -1;
+	}
+	return 0;
+}
+
 /* Held as long as the process lives; nobody inherits it. */
 static int take_lock(struct monitor *m)
 {
@@ -165,7 +177,7 @@ static int take_lock(struct monitor *m)
 		const struct timespec pause = {0, 10000000};
 
 		if (flock(m->lock, LOCK_EX | LOCK_NB) == 0)
-			return 0;
+			return say_number(m->lock);
 		if (errno != EWOULDBLOCK)
 			break;
 		(void)nanosleep(&pause, NULL);
@@ -185,10 +197,18 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
-/* After an orderly end nothing of the system is left below /run/skerry. */
+/* After an orderly end nothing of the system is left below /run/skerry, and no door that nobody opens. */
 static void clear_run(void)
 {
+	static const char *const doors[] = {"/run/qubesd.sock", "/run/qubesd.internal.sock",
+	                                    "/run/qubesd.misc.sock", "/run/qubes/policy.sock",
+	                                    "/run/qubes/policy.calls.sock"};
 	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(doors); i++)
+		if (path_make(path, sizeof(path), doors[i], NULL) == 0 && unlink(path) &&
+		    errno != ENOENT)
+			LOG_ERRNO("%s", path);
 
 	if (path_make(path, sizeof(path), "/run/skerry", NULL) == 0)
 		(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);

@@ -17,6 +17,8 @@
 
 /* name, usage, help, function; in the order of --help. */
 static const struct skerry_command commands[] = {
+        {"up", "", "start the system", skerry_up},
+        {"down", "", "stop the system with all its qubes", skerry_down},
         {"init", "", "make what a new system needs before its first qube", skerry_init},
         {"ls", "[--running] [QUBE ...]", "list qubes", skerry_ls},
         {"create", "NAME [--template=T] [--label=L] [--class=C] [--pool=P] [PROPERTY=VALUE ...]",

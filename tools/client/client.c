@@ -51,8 +51,8 @@ static struct admin_reply no_access(const char *doing, const char *path)
 	const char *cure = "";
 
 	if (errno == ENOENT || errno == ECONNREFUSED)
-		cure = "; the system does not run: start skerryd, or name the system's folder with "
-		       "SKERRY_ROOT";
+		cure = "; the system does not run: 'skerry up' starts it, or SKERRY_ROOT names the "
+		       "folder of another";
 	else if (errno == EACCES)
 		cure = "; only members of the group 'qubes' may";
 	return admin_reply_error("QubesDaemonAccessError",
