@@ -43,7 +43,8 @@ static const char *place(const char *path)
 /* The number in the lock; 0: nobody holds it. */
 static pid_t monitor_number(void)
 {
-	OWNED_FD int fd = open(place(MONITOR_LOCK), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	const char *path = place(MONITOR_LOCK);
+	OWNED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char text[16] = {0};
 	intmax_t pid;
 
@@ -108,7 +109,8 @@ NORETURN static void become_monitor(const char *program, int log, int ready)
 		_exit(1);
 	fd_close_from(READY_FD + 1, NULL, 0);
 	(void)close(0);
-	(void)open("/dev/null", O_RDWR);
+	if (fd_open_stdio())
+		_exit(1);
 	(void)execv(program, words);
 	_exit(127);
 }

@@ -83,7 +83,10 @@ static int open_stock(struct pipe_end *end, enum pipe_role role, const struct vc
 	}
 	if (!channel)
 		return -1;
-	channel->blocking = end->library == PIPE_STOCK ? -1 : 0; /* a bit of one, and signed */
+	channel->blocking = 0;
+	/* One bit, signed in some releases of Xen and not in others: no constant suits both. */
+	if (end->library == PIPE_STOCK)
+		channel->blocking--;
 	while (libxenvchan_is_open(channel) == 2)
 		(void)libxenvchan_wait(channel);
 	end->channel = channel;
