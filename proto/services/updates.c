@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proto/services/updates.h"
 
+#include <string.h>
+
 static bool is_blank(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
@@ -24,4 +26,20 @@ int updates_count_parse(const char *data, size_t len, bool *ret_any)
 		return -1;
 	*ret_any = any;
 	return 0;
+}
+
+bool updates_package_name_legal(const char *name)
+{
+	static const char letters[] =
+	        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	size_t len = strlen(name);
+
+	if (len < 5 || len > 256 + 4 || !strchr(letters, name[0]) ||
+	    strcmp(name + len - 4, ".rpm") != 0)
+		return false;
+	for (size_t i = 1; i < len; i++) {
+		if (!strchr(letters, name[i]) && !strchr("._+^~-", name[i]))
+			return false;
+	}
+	return true;
 }

@@ -9,7 +9,8 @@
 
 /*
  * What a qube says of its updates (qubes.NotifyUpdates): how many there are, of which dom0 keeps whether
- * there are any. Pure. Source: doc/protocol/services.md, NotifyUpdates.
+ * there are any; and how files are named that a qube sends for dom0. Pure.
+ * Source: doc/protocol/services.md, NotifyUpdates, ReceiveUpdates.
  */
 
 #define UPDATES_COUNT_MAX 64 /* bytes; chosen: a number, and blanks around it */
@@ -22,5 +23,11 @@
  * Test:   tests/unit/proto/services/updates.c, fuzz/updates.c
  */
 int updates_count_parse(const char *data, size_t len, bool *ret_any) MUST_CHECK;
+
+/**
+ * updates_package_name_legal() - may a received file have this name?
+ * @name:  hostile; a letter or digit, up to 255 of those and of "._+^~-", and ".rpm"
+ */
+bool updates_package_name_legal(const char *name) MUST_CHECK;
 
 #endif

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# If this failed, the qube that dom0 updates through could put into dom0 what nobody signed.
+"""qubes.ReceiveUpdates and rpmcanon: packages from a qube that is not trusted."""
+
+import atexit
+import fcntl
+import tempfile
+
+from rpm_common import *
+from services_common import *
+
+UPDATES = "var/lib/qubes/updates"
+QUBES = ("sys-net", "work")
+# Made once: keys take long. "ours" is known to dom0, "theirs" is not.
+KEYS = None
+
+
+def keys():
+    global KEYS
+    if KEYS is None:
+        folder = tempfile.mkdtemp(prefix="skerry-keys-")
+        KEYS = Keys(os.path.join(folder, "gnupg"), "ours", "theirs")
+        atexit.register(shutil.rmtree, folder, True)
+        atexit.register(KEYS.close)
+    return KEYS
+
+
+def system(t, sut, updatevm="sys-net"):
+    sut.folder(UPDATES)
+    sut.folder("etc/pki/rpm-gpg")
+    sut.write("etc/pki/rpm-gpg/RPM-GPG-KEY-ours", keys().export("ours"))
+    answer = b"0\0default=False type=vm " + updatevm.encode()
+    return Qubesd(sut, "qubesd.sock", {"admin.property.Get+updatevm": answer})
+
+
+def send(sut, files, qube="sys-net", links=(), folders=(), env=None):
+    """As the update qube's script does it; names to contents."""
+    there = sut.inside(qube, "home/user/packages")
+    shutil.rmtree(there, ignore_errors=True)
+    sut.folder("q", qube, "home/user/packages")
+    for name, content in files.items():
+        sut.write(f"q/{qube}/home/user/packages/{name}", content)
+    for name in links:
+        os.symlink("elsewhere", os.path.join(there, name))
+    for name in folders:
+        sut.folder("q", qube, "home/user/packages", name)
+    agent = os.path.join(BUILD, "qube/filecopy/qfile-agent")
+    names = [*files, *links, *folders]
+    return sut.run(qube, "qrexec-client-vm", "dom0", "qubes.ReceiveUpdates", agent, "--",
+                   *(os.path.join(there, name) for name in names), env=env)
+
+
+def found(sut):
+    """What lies in dom0's folder, with the packages."""
+    names = sorted(os.listdir(sut.path(UPDATES)))
+    rpm = sut.path(UPDATES, "rpm")
+    return names, sorted(os.listdir(rpm)) if os.path.isdir(rpm) else None
+
+
+def errors(sut):
+    with open(sut.path(UPDATES, "errors"), encoding="utf-8") as file:
+        return file.read()
+
+
+def refused(sut, got, said, what):
+    equal(got.returncode, 1, (what, got.stderr))
+    equal(found(sut), (["errors"], None), what)
+    check(said in errors(sut), (what, errors(sut)))
+
+
+def updates(name, qubes=QUBES, policy=""):
+    if NEEDS_TOOLS:
+        return lambda function: case(name, skip=NEEDS_TOOLS)(lambda t: None)
+    return services(name, qubes=qubes, policy=policy)
+
+
+# If this failed, dom0 would take packages from any qube.
+@updates("dom0-updates-001 only the qube that updatevm names", policy="qubes.ReceiveUpdates * work @default allow target=dom0\n")
+def _(t, sut):
+    qubesd = system(t, sut)
+    sut.folder(UPDATES, "rpm")
+    sut.write(UPDATES + "/rpm/old.rpm", "old")
+    equal(send(sut, {"a.rpm": keys().package("ours")}, qube="work").returncode, 1)
+    equal(found(sut), (["rpm"], ["old.rpm"]), "nothing is touched")
+    qubesd.answers["admin.property.Get+updatevm"] = b"0\0default=True type=vm "
+    equal(send(sut, {"a.rpm": keys().package("ours")}).returncode, 1, "no updatevm")
+    equal(found(sut), (["rpm"], ["old.rpm"]), "nothing is touched")
+
+
+# If this failed, good updates would not arrive, or what was there before would mix with them.
+@updates("dom0-updates-002 dom0-updates-009 signed packages arrive, canonical; what was there is gone")
+def _(t, sut):
+    system(t, sut)
+    sut.folder(UPDATES, "rpm")
+    sut.write(UPDATES + "/rpm/old.rpm", "old")
+    sut.write(UPDATES + "/errors", "old\n")
+    packages = {"a-1-1.noarch.rpm": keys().package("ours"), "b+c~1^2.rpm": keys().package("ours", b"x" * 3000000, name="b")}
+    got = send(sut, packages)
+    equal(got.returncode, 0, got.stderr)
+    equal(found(sut), (["packages", "rpm"], sorted(packages)))
+    with open(sut.path(UPDATES, "packages"), encoding="ascii") as file:
+        equal(sorted(file), ["b 0 1 1 noarch b+c~1^2.rpm\n", "skerry-dom0 0 1 1 noarch a-1-1.noarch.rpm\n"])
+    with open(sut.path(UPDATES, "rpm", "a-1-1.noarch.rpm"), "rb") as file:
+        accepted = file.read()
+    check(accepted.endswith(b"the payload") and accepted != packages["a-1-1.noarch.rpm"], "written anew")
+    # The library that reads packages elsewhere agrees.
+    if shutil.which("rpmkeys"):
+        database = t.path("db")
+        for words in (["--import", sut.path("etc/pki/rpm-gpg/RPM-GPG-KEY-ours")],
+                      ["-K", "--define=_pkgverify_level all", "--define=_pkgverify_flags 0x0",
+                       sut.path(UPDATES, "rpm", "a-1-1.noarch.rpm")]):
+            run = subprocess.run(["rpmkeys", "--dbpath", database, *words], env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+                                 capture_output=True, timeout=HANG, check=False)
+            equal(run.returncode, 0, run.stderr)
+        check(run.stdout.endswith(b": digests signatures OK\n"), run.stdout)
+    equal(send(sut, {}).returncode, 0, "none at all")
+    equal(found(sut), (["packages", "rpm"], []))
+
+
+# If this failed, names that other programs take for options, paths or other kinds of files would come into dom0.
+@updates("dom0-updates-003 dom0-updates-007 one bad name, and the whole batch is refused")
+def _(t, sut):
+    system(t, sut)
+    good = keys().package("ours")
+    for name in ("-a.rpm", "a b.rpm", "a.deb", ".rpm", "a.rpm.", "a.RPM", "ä.rpm"):
+        got = send(sut, {"good.rpm": good, "good2.rpm": good, name: good})
+        refused(sut, got, "not named like a package", name)
+    got = send(sut, {"good.rpm": good, "bad.rpm": good[:-1], "good2.rpm": good})
+    refused(sut, got, "bad.rpm: its content is not what was signed", "one of three")
+    equal(send(sut, {"good.rpm": good}).returncode, 0, "and again")
+    equal(found(sut), (["packages", "rpm"], ["good.rpm"]))
+
+
+# If this failed, a link of a qube could lead dom0's programs elsewhere, or a qube could fill dom0's disk.
+@updates("dom0-updates-004 dom0-updates-005 links, folders, and more than the limits")
+def _(t, sut):
+    system(t, sut)
+    good = keys().package("ours")
+    refused(sut, send(sut, {"a.rpm": good}, links=["b.rpm"]), "error 22", "a link")
+    refused(sut, send(sut, {"a.rpm": good}, folders=["b.rpm"]), "error 22", "a folder")
+    refused(sut, send(sut, {f"{i}.rpm": b"" for i in range(4097)}), "error 122", "4097 files")
+    equal(os.listdir(sut.path("var/lib/qubes")), ["updates"], "nothing beside it")
+
+
+def wrong_packages():
+    """name: (package, what is said)"""
+    k, payload = keys(), b"the payload"
+    good = k.package("ours")
+    main = main_header(payload=payload)
+    signature = k.sign("ours", main)
+    at = good.index(main)
+    flip = lambda where: good[:where] + bytes([good[where] ^ 1]) + good[where + 1:]
+    no_digest = header(63, [(1000, text("a")), (1001, text("1")), (1002, text("1")), (1022, text("noarch"))])
+    weird = main_header(name="a/../b", payload=payload)
+    nobody = "none of the known keys has signed it"
+    return {
+        "unsigned": (assemble(None, main, payload), "not signed"),
+        "theirs": (k.package("theirs"), nobody),
+        "payload": (flip(len(good) - 1), "not what was signed"),
+        "header": (flip(at + 16 + 16 * 7 + 3), nobody),
+        "header-region": (flip(at + 20), nobody),
+        "signature": (flip(good.index(signature) + len(signature) - 1), nobody),
+        "signature-of-other": (assemble(k.sign("ours", main + b" "), main, payload), nobody),
+        "text-signature": (assemble(k.sign("ours", main, "--textmode"), main, payload), "a kind that is not taken"),
+        "sha1": (assemble(k.sign("ours", main, "--digest-algo", "sha1", "--allow-weak-digest-algos"), main, payload),
+                 "a kind that is not taken"),
+        "two-packets": (assemble(signature + signature, main, payload), "a kind that is not taken"),
+        "in-dsa's-place": (assemble(signature, main, payload, tag=267), "a kind that is not taken"),
+        "trailing": (good + b"x", "not what was signed"),
+        "short": (good[:-1], "not what was signed"),
+        "no-payload-digest": (assemble(k.sign("ours", no_digest), no_digest, payload), "no SHA-256 of the payload"),
+        "name": (assemble(k.sign("ours", weird), weird, payload), "no name"),
+        "unknown-tag": (assemble(signature, main, payload, more=[(274, (STRINGS, 1, b"x\0"))]), "does not belong"),
+        "lead": (b"\0" + good[1:], "not an RPM"),
+        "lead-reserved": (good[:95] + b"x" + good[96:], "not an RPM"),
+        "empty": (b"", "ends too early"),
+        "text": (b"#!/bin/sh\n" * 100, "not an RPM"),
+        "huge-header": (lead() + b"\x8e\xad\xe8\x01\0\0\0\0" + struct.pack(">II", 65535, 0xfffffff0), "none, or too large"),
+    }
+
+
+# If this failed, dom0 would take what nobody it knows has signed.
+@updates("dom0-updates-006 dom0-updates-008 unsigned, wrong key, one bit flipped, something behind it")
+def _(t, sut):
+    system(t, sut)
+    cases = wrong_packages()
+    for name, (package, said) in cases.items():
+        refused(sut, send(sut, {"a.rpm": package}), said, name)
+    got = send(sut, {f"{name}.rpm": package for name, (package, _) in cases.items() if name not in ("in-dsa's-place",)})
+    refused(sut, got, "theirs.rpm: none of", "all reasons are told")
+    good = keys().package("ours")
+    before, after = good[:good.index(b"\x8e\xad\xe8\x01", 200)], good[good.index(b"\x8e\xad\xe8\x01", 200):]
+    for cut in (0, 95, 96, 100, 112, 200, len(before) - 1, len(before), len(before) + 15, len(before) + 17, len(good) - 12):
+        refused(sut, send(sut, {"a.rpm": (before + after)[:cut]}), "a.rpm: ", cut)
+
+
+# If this failed, two transfers would mix, or one would take a folder away from the other.
+@updates("dom0-updates: one transfer at a time; without keys nothing is taken; nothing is left of a killed one")
+def _(t, sut):
+    system(t, sut)
+    good = keys().package("ours")
+    folder = os.open(sut.path(UPDATES), os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    equal(send(sut, {"a.rpm": good}).returncode, 1)
+    os.close(folder)
+    equal(found(sut), ([], None), "untouched")
+    sut.folder(UPDATES, ".incoming.UNTRUSTED")
+    sut.write(UPDATES + "/.incoming.UNTRUSTED/left.rpm", good)
+    sut.folder(UPDATES, ".checked")
+    sut.write(UPDATES + "/.checked/left.rpm", good)
+    equal(send(sut, {"a.rpm": good}).returncode, 0)
+    equal(found(sut), (["packages", "rpm"], ["a.rpm"]))
+    os.unlink(sut.path("etc/pki/rpm-gpg/RPM-GPG-KEY-ours"))
+    refused(sut, send(sut, {"a.rpm": good}), "no key of packages is known", "no key")
+
+
+# If this failed, a package could not be checked by itself, or a bad one would be written.
+@updates("rpmcanon: one package, from a file or its input")
+def _(t, sut):
+    system(t, sut)
+    program = os.path.join(BUILD, "services/dom0/rpmcanon")
+    good = keys().package("ours")
+    sut.write("in.rpm", good)
+    sut.write("bad.rpm", good + b"x")
+    for words in (["--allow-old-pkgs", "--", sut.path("in.rpm")], ["-"],
+                  ["--dbpath=" + sut.path("etc/pki/rpm-gpg"), "--report-progress", sut.path("in.rpm")]):
+        got = sut.run(None, program, *words, sut.path("out.rpm"), stdin=good)
+        equal((got.returncode, got.stdout), (0, b"skerry-dom0 0:1-1.noarch\n"), got.stderr)
+        os.unlink(sut.path("out.rpm"))
+    for words in ([sut.path("bad.rpm")], ["--allow-weak-hashes", sut.path("in.rpm")], ["--nonsense", sut.path("in.rpm")],
+                  ["--dbpath=/nonexistent", sut.path("in.rpm")], [], [sut.path("none.rpm")]):
+        equal(sut.run(None, program, *words, sut.path("out.rpm")).returncode, 1, words)
+        check(not glob.glob(sut.path("out.rpm*")), words)
+
+
+if __name__ == "__main__":
+    main()
