@@ -2,6 +2,9 @@
 # If this failed, devices, backups and logs of other qubes would be taken for something they are not.
 """USB hooks on a folder that stands for sysfs, the helpers of backups, qubes.Log."""
 
+import io
+import tarfile
+
 from services_common import *
 
 POLICY = """
@@ -101,6 +104,7 @@ def _(t, sut):
     check(not os.path.exists(mark), "a shell read the command")
     for line in (b"", b"\n", b"/nosuch/program\n"):
         check(sut.rpc("work", "qubes.Backup", stdin=line).returncode != 0, line)
+    os.unlink(sut.inside("work", "usr/lib/qubes/tar2qfile"))
     put(sut, "work", "usr/lib/qubes/tar2qfile", "#!/bin/sh\nprintf '%s|' \"$@\"\n[ \"$1\" = - ] && cat\nexit 0\n", 0o755)
     got = sut.rpc("work", "qubes.Restore", stdin=f"{copy}\nvm1/ *.x\n".encode())
     equal(got.stdout.decode(), f"{copy}|vm1/|*.x|")
@@ -141,6 +145,75 @@ def _(t, sut):
     check(got.returncode == 0 and b"work <6> to standard error" in got.stderr, got)
     put(sut, "sys-usb", "etc/qubes/log-backend", "file://relative\n")
     equal(sut.call("work", "sys-usb", "qubes.Log", b"x\n").returncode, 1)
+
+
+def archive(path, form, names):
+    with tarfile.open(path, "w", format=form) as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            if name.endswith("/"):
+                member.type = tarfile.DIRTYPE
+            elif name.endswith("@"):
+                member.type, member.linkname = tarfile.SYMTYPE, "elsewhere"
+            member.size = 0 if name[-1] in "/@" else len(name) * 1000
+            member.mtime, member.mode = 1500000000, 0o640
+            tar.addfile(member, io.BytesIO(name.encode() * 1000))
+
+
+def restore(t, sut, request, limits=None, service="qubes.Restore", argument=None):
+    """dom0's side: the service's output into dom0's receiver, whose answer goes back. (status, status there, tree)"""
+    folder = t.path("restored")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)
+    there = sut.popen([sut.inside("work", "etc/qubes-rpc", service), *([argument] if argument else [])], qube="work",
+                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    there.stdin.write(request.encode())
+    there.stdin.flush()
+    here = subprocess.run([os.path.join(BUILD, "tools/qfile-dom0-unpacker"), str(os.getuid()), folder], stdin=there.stdout,
+                          stdout=there.stdin, env=dict(os.environ, **(limits or {})), timeout=HANG, check=False)
+    there.stdout.close()
+    there.stdin.close()
+    tree = []
+    for where, _, files in os.walk(folder):
+        tree += [os.path.relpath(os.path.join(where, name), folder) for name in files]
+        for name in files:
+            # Without a mode it is not complete.
+            if os.stat(os.path.join(where, name)).st_mode & 0o777 == 0:
+                continue
+            with open(os.path.join(where, name), "rb") as file:
+                relative = os.path.relpath(os.path.join(where, name), folder)
+                equal(file.read(), relative.encode() * 1000, relative)
+    return there.wait(), here.returncode, sorted(tree)
+
+
+# If this failed, a backup that lies in a qube could not be restored, or what nobody asked for would come.
+@services("tar2qfile: a backup in a qube comes to dom0 as files, those that were asked for", qubes=("work", "other"))
+def _(t, sut):
+    long_name = "vm1/" + "/".join(["a-rather-long-folder-name"] * 8) + "/end"
+    names = ["vm1/", "vm1/a", "vm1/deep/er/b", "vm1/deep/c", "vm1/link@", "vm10/x", "backup-header", "backup-header.hmac", long_name]
+    files = [name for name in names if name[-1] not in "/@"]
+    copy = sut.inside("work", "home/user/copy.tar")
+    for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        archive(copy, form, names)
+        os.chmod(copy, 0o644)
+        for prefixes, wanted in (("vm1/", [n for n in files if n.startswith("vm1/")]), 
+                                 ("backup-header vm10/", ["backup-header", "backup-header.hmac", "vm10/x"]), ("nosuch", []), ("", files)):
+            if prefixes:
+                equal(restore(t, sut, f"{copy}\n{prefixes}\n"), (0, 0, sorted(wanted)), (form, prefixes))
+            equal(restore(t, sut, f"cat {copy}\n{prefixes}\n"), (0, 0, sorted(wanted)), (form, prefixes, "by a command"))
+    # dom0 takes no more than it wants: no error of the qube.
+    equal(restore(t, sut, f"{copy}\nbackup-header\n", {"UPDATES_MAX_FILES": "1"}), (0, 122, ["backup-header"]))
+    status = restore(t, sut, f"{copy}\nvm1/\n", {"UPDATES_MAX_BYTES": "3000"})
+    equal(status[:2], (0, 122), status)
+    with open(copy, "rb") as file:
+        whole = file.read()
+    for cut in (0, 100, 512, 700, 1024, 3000, len(whole) // 2):
+        sut.write("q/work/home/user/cut.tar", whole[:cut])
+        got = restore(t, sut, f"{sut.inside('work', 'home/user/cut.tar')}\nvm1/\n")
+        check(got[0] == 1 and got[1] in (118, 121) and set(got[2]) <= set(files) | {"vm1/a", "vm1/deep/er/b"}, (cut, got))
+    sut.write("q/work/home/user/bad.tar", b"no archive at all" * 100)
+    equal(restore(t, sut, f"{sut.inside('work', 'home/user/bad.tar')}\nvm1/\n"), (1, 121, []))
 
 
 if __name__ == "__main__":
