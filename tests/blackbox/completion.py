@@ -111,5 +111,34 @@ def _(t):
     equal(complete(t, "skerry", "set", "work", "mem"), ["memory"])
 
 
+# Where the programs of dom0 that share one file of completions lie in a build.
+DOM0_COMMANDS = {"qubes-policy": "tools", "qubes-policy-editor": "tools", "qvm-backup": "tools/backup",
+                 "qvm-backup-restore": "tools/backup", "qubes-dom0-update": "services/dom0", "rpmcanon": "services/dom0"}
+
+
+@case("completion: policy, backup and update commands offer the options they have, files and names", needs_bash())
+def _(t):
+    for name, folder in DOM0_COMMANDS.items():
+        t.env["PATH"] = os.path.join(BUILD, folder) + ":" + t.env["PATH"]
+
+    def offered(*words):
+        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _qubes_policy; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        shell = t.start("/bin/bash", "-c", script, "bash", os.path.join(SOURCE, "tools/completion/qubes-policy"), *words)
+        equal(shell.wait(), 0)
+        return shell.stdout.decode().split()
+    for command, folder in DOM0_COMMANDS.items():
+        helped = t.start(os.path.join(BUILD, folder, command), "--help")
+        equal(helped.wait(), 0, command)
+        for option in offered(command, "-"):
+            check(option.encode() in helped.stdout, (command, option))
+    check("--check-only" in offered("qubes-dom0-update", "--che"), "options")
+    check("--verify-only" in offered("qvm-backup-restore", "--v"), "options")
+    equal(offered("qubes-policy", "--lis"), ["--list"])
+    path = t.file("backup-file")
+    equal(offered("qvm-backup-restore", path[:-3]), [path])
+    equal(offered("qvm-backup", path[:-3]), [path])
+
+
 if __name__ == "__main__":
     main()

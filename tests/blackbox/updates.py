@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # If this failed, the qube that dom0 updates through could put into dom0 what nobody signed.
-"""qubes.ReceiveUpdates and rpmcanon: packages from a qube that is not trusted."""
+"""qubes.ReceiveUpdates, rpmcanon and qubes-dom0-update: packages from a qube that is not trusted."""
 
 import atexit
 import fcntl
@@ -145,9 +145,9 @@ def _(t, sut):
 def wrong_packages():
     """name: (package, what is said)"""
     k, payload = keys(), b"the payload"
-    good = k.package("ours")
     main = main_header(payload=payload)
     signature = k.sign("ours", main)
+    good = assemble(signature, main, payload)
     at = good.index(main)
     flip = lambda where: good[:where] + bytes([good[where] ^ 1]) + good[where + 1:]
     no_digest = header(63, [(1000, text("a")), (1001, text("1")), (1002, text("1")), (1022, text("noarch"))])
@@ -212,6 +212,98 @@ def _(t, sut):
     equal(found(sut), (["packages", "rpm"], ["a.rpm"]))
     os.unlink(sut.path("etc/pki/rpm-gpg/RPM-GPG-KEY-ours"))
     refused(sut, send(sut, {"a.rpm": good}), "no key of packages is known", "no key")
+
+
+DNF = """#!/bin/sh
+echo "$@" >>"$SKERRY_ROOT/dnf-log"
+printf 'downloading \\033]0;evil\\007\\n'
+case "$*" in
+*repoquery*) cat "$SKERRY_ROOT/available" 2>/dev/null; exit 0 ;;
+*--downloadonly*)
+	mkdir -p "$SKERRY_ROOT/var/lib/qubes/dom0-updates/var/cache/dnf/x/packages"
+	cp "$SKERRY_ROOT"/repository/*.rpm "$SKERRY_ROOT/var/lib/qubes/dom0-updates/var/cache/dnf/x/packages/" 2>/dev/null
+	exit 0 ;;
+esac
+"""
+
+
+def update_system(t, sut, state="Running"):
+    qubesd = system(t, sut)
+    good = b"0\0"
+    qubesd.state = state
+    qubesd.answers.update({
+        "admin.vm.CurrentState+": lambda *_: b"0\0mem=1 power_state=" + qubesd.state.encode(), "admin.vm.Start+": good,
+        "admin.vm.feature.Set+updates-available": good, "admin.vm.feature.Set+last-updates-check": good})
+    sut.folder("run/qubes")
+    sut.folder("etc/yum.repos.d")
+    sut.write("etc/yum.repos.d/skerry.repo", "[skerry]\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-ours\n")
+    sut.write("q/sys-net/usr/bin/dnf", DNF, 0o755)
+    sut.folder("q/sys-net/var/lib/qubes/dom0-updates")
+    sut.folder("q/sys-net/repository")
+    return qubesd
+
+
+def run_update(sut, *words):
+    return sut.run(None, os.path.join(BUILD, "services/dom0/qubes-dom0-update"), *words)
+
+
+# If this failed, a user could not update dom0, or would not learn why not.
+@updates("dom0-updates: qubes-dom0-update, from the repository to the folder of what was accepted", qubes=("sys-net",))
+def _(t, sut):
+    qubesd = update_system(t, sut)
+    there = sut.inside("sys-net", "var/lib/qubes/dom0-updates")
+    got = run_update(sut)
+    equal((got.returncode, got.stdout.splitlines()[-1]), (0, b"No updates."), got.stderr)
+    with open(os.path.join(there, "etc/yum.repos.d/skerry.repo"), encoding="ascii") as file:
+        check("gpgkey=file:///var/lib/qubes/dom0-updates/etc/pki/rpm-gpg/RPM-GPG-KEY-ours\n" in file.read(), "keys lie elsewhere")
+    with open(os.path.join(there, "etc/pki/rpm-gpg/RPM-GPG-KEY-ours"), "rb") as file:
+        equal(file.read(), keys().export("ours"))
+    sut.write("q/sys-net/repository/skerry-dom0-2-1.rpm", keys().package("ours", version="2"))
+    got = run_update(sut, "--enablerepo=skerry")
+    equal(got.returncode, 0, got.stderr)
+    check(b"\x1b" not in got.stdout and b"downloading" in got.stdout, got.stdout)
+    equal(got.stdout.splitlines()[-2:], [b"skerry-dom0 0 2 1 noarch skerry-dom0-2-1.rpm", b"Checked, and kept in /var/lib/qubes/updates/rpm."])
+    equal(found(sut), (["packages", "rpm"], ["skerry-dom0-2-1.rpm"]))
+    with open(sut.inside("sys-net", "dnf-log"), encoding="utf-8") as file:
+        last = file.read().splitlines()[-1]
+    check(last.endswith("--downloadonly install --exclude=qubes-template-* --enablerepo=skerry skerry-dom0"), last)
+    equal([a[0] + a[4].decode() for a in qubesd.asked if "updates-available" in a[0]],
+          ["admin.vm.feature.Set+updates-available", "admin.vm.feature.Set+updates-available1"])
+    got = run_update(sut, "--just-print-progress", "vim")
+    check(all(line.startswith(b"dom0:out: ") for line in got.stdout.splitlines()), got.stdout)
+    check(b"dom0 updating 10.0\n" in got.stderr and got.stderr.endswith(b"dom0 done success\n"), got.stderr)
+    sut.write("q/sys-net/repository/other.rpm", keys().package("theirs"))
+    got = run_update(sut)
+    equal(got.returncode, 1)
+    check(b"other.rpm: none of the known keys has signed it" in got.stderr, got.stderr)
+    for words in (["a;reboot"], ["--x=$(reboot)"], ["a'b"], [""], ["qubes-template-debian-12"]):
+        equal(run_update(sut, *words).returncode, 1, words)
+
+
+# If this failed, a look for updates would start qubes, or two updates would run into each other.
+@updates("dom0-updates-010 dom0-updates-011 dom0-updates-012 only looking; a second one; updates found", qubes=("sys-net",))
+def _(t, sut):
+    qubesd = update_system(t, sut, "Halted")
+    got = run_update(sut, "--check-only")
+    equal(got.returncode, 1)
+    check(b"does not run" in got.stderr and not any("Start" in a[0] for a in qubesd.asked), got.stderr)
+    equal(run_update(sut).returncode, 0, "is started to download")
+    check(any("Start" in a[0] for a in qubesd.asked), qubesd.asked)
+    qubesd.state = "Running"
+    for available, status in (("", 0), ("skerry-dom0 0.0.1\n", 0), ("skerry-dom0 99.1\n", 100), ("vim 1\n", 100)):
+        sut.write("q/sys-net/available", available)
+        # What dnf says beside the list is no package.
+        sut.write("q/sys-net/usr/bin/dnf", DNF.replace("printf", ": printf"), 0o755)
+        equal(run_update(sut, "--check-only").returncode, status, available)
+    with open(sut.path("run/qubes/qubes-dom0-update.lock"), encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        got = run_update(sut)
+        equal(got.returncode, 1)
+        check(b"already running" in got.stderr, got.stderr)
+    qubesd.answers["admin.property.Get+updatevm"] = b"0\0default=True type=vm "
+    got = run_update(sut)
+    equal(got.returncode, 1)
+    check(b"updatevm" in got.stderr, got.stderr)
 
 
 # If this failed, a package could not be checked by itself, or a bad one would be written.
