@@ -201,6 +201,9 @@ static int watch_ready(struct child *c, int *ready_fd)
 	}
 	if (c->ready == READY_SOCKET && loop_timer_set(loop, &c->look, LOOK_MS, on_look, c))
 		return -1;
+	/* What runs to its end may prepare a disk, or wait for a person's passphrase. */
+	if (c->ready == READY_EXIT)
+		return 0;
 	return loop_timer_set(loop, &c->timer, INIT_READY_MS, on_late, c);
 }
 

@@ -138,8 +138,9 @@ static void load_module(const char *line)
 	memcpy(path, line, len);
 	path[len] = '\0';
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 ||
-	    (syscall(SYS_finit_module, fd, options ? options + 1 : "", 0) && errno != EEXIST))
+	/* ENODEV: a driver of what this machine does not have. */
+	if (fd < 0 || (syscall(SYS_finit_module, fd, options ? options + 1 : "", 0) &&
+	               errno != EEXIST && errno != ENODEV))
 		LOG_ERRNO("kernel module %s", path);
 }
 

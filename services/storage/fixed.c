@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "services/storage/device.h"
 #include "services/storage/disk.h"
 #include "services/storage/job.h"
 
@@ -65,6 +66,24 @@ static int kernel_info(struct job *job)
 	return job_path(job, "/modules.img");
 }
 
+/* One device for all qubes. It stays when the last of them ends: the next is likely to want it. */
+static int kernel_start(struct job *job)
+{
+	OWNED_FD int fd = -1, image = -1;
+
+	if (kernel_info(job))
+		return -1;
+	if (job->devices == 0 || job->out.medium == STORAGE_MEDIUM_NONE)
+		return 0;
+	fd = open_version(job);
+	if (fd < 0)
+		return -1;
+	image = openat(fd, "modules.img", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (image < 0)
+		return job_fail_errno(job, "modules.img of kernel %s", job->q.vid);
+	return device_attach(job, image, true);
+}
+
 static int list_version(void *arg, int dir, const char *name)
 {
 	OWNED_FD int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -105,7 +124,7 @@ const struct driver driver_kernel = {
                         FIXED_REFUSALS,
                         [STORAGE_POOL_LIST] = kernel_list,
                         [STORAGE_VERIFY] = kernel_verify,
-                        [STORAGE_START] = kernel_info,
+                        [STORAGE_START] = kernel_start,
                         [STORAGE_INFO] = kernel_info,
                 },
 };

@@ -278,7 +278,10 @@ static int start_snapshot(struct job *job, const struct names *n)
 		return job_fail_errno(job, "%s", n->clean);
 	}
 	from = image_open_clean(job, &job->at);
-	return from < 0 ? -1 : image_copy_to(job, n, from, n->dirty, false);
+	if (from < 0)
+		return -1;
+	return image_changes_apart(job) ? image_make_changes(job, n, from)
+	                                : image_copy_to(job, n, from, n->dirty, false);
 }
 
 static int start_origin(struct job *job, const struct names *n)
@@ -310,7 +313,7 @@ static int image_start(struct job *job)
 
 	if (image_names(job, &job->at, &n))
 		return -1;
-	if (job->q.flags & STORAGE_F_EPHEMERAL)
+	if ((job->q.flags & STORAGE_F_EPHEMERAL) && job->devices == 0)
 		return job_fail(job, STORAGE_E_UNSUPPORTED,
 		                "%s is to be ephemeral, which this ground cannot do: no dm-crypt",
 		                job->q.vid);
@@ -334,7 +337,7 @@ static int image_start(struct job *job)
 		if (r)
 			return -1;
 	}
-	return image_info(job);
+	return image_give(job, &n);
 }
 
 /* The present state as a revision, unless it is one already. ret_number: 0 if there is none. */
@@ -435,6 +438,8 @@ static int image_stop(struct job *job)
 		return -1;
 	if (job->at.dir < 0)
 		return 0;
+	if (image_take_back(job, &n))
+		return -1;
 	if (disk_remove_all(job->at.dir, n.temporary))
 		return job_fail_errno(job, "%s", n.temporary);
 	r = image_exists(job, n.dirty);

@@ -53,6 +53,16 @@ int image_make_revision(struct job *job, const struct names *n, uint64_t *ret_nu
 /** image_commit() - a file becomes the present state; @crashed: what it holds is what a crash left */
 int image_commit(struct job *job, const struct names *n, const char *file, bool crashed) MUST_CHECK;
 
+/** image_changes_apart() - a snapshot's changes are kept by the kernel, in a file beside its source;
+ *  image_make_changes() - that file */
+bool image_changes_apart(const struct job *job);
+int image_make_changes(struct job *job, const struct names *n, int origin) MUST_CHECK;
+
+/** image_give() - the answer of START: the file, or a device over it; image_take_back() - no device any
+ *  more, and what was written to it is in the file */
+int image_give(struct job *job, const struct names *n) MUST_CHECK;
+int image_take_back(struct job *job, const struct names *n) MUST_CHECK;
+
 /* Requests: what struct driver has places for. */
 int image_list(struct job *job);
 int image_clone(struct job *job);

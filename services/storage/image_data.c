@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "services/storage/device.h"
 #include "services/storage/disk.h"
 #include "services/storage/revision.h"
 
@@ -113,6 +114,8 @@ int image_resize(struct job *job)
 	fd = openat(job->at.dir, r ? n.dirty : n.clean, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, (off_t)job->q.size) || fsync(fd))
 		return job_fail_errno(job, "%s cannot be resized", job->q.vid);
+	if (device_resize(job, fd))
+		return -1;
 	return image_info(job);
 }
 

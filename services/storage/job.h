@@ -39,6 +39,7 @@ struct job {
 	struct storage_request q;
 	const struct pool *pool, *source_pool; /* borrowed; source_pool may be NULL */
 	int pool_fd, source_fd;                /* owned; O_PATH-like folders of the pools */
+	int devices; /* to the process for devices (device.h); 0: the ground takes files */
 	struct place at, from;
 	bool running, source_running; /* a qube has it */
 	bool same_boot;               /* STOP: the start was in this run of the machine */

@@ -77,17 +77,18 @@ static bool next_request(struct job *job, const struct pool *pool, int fd)
 	return true;
 }
 
-NORETURN static void be_looker(const struct pool *pool, int fd)
+NORETURN static void be_looker(const struct pool *pool, int fd, int devices)
 {
 	static struct job job;
 	sigset_t none;
 
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (worker_confine(pool, NULL, fd))
+	if (worker_confine(pool, NULL, fd, devices))
 		_exit(1);
 	job.arg = &fd;
 	while (next_request(&job, pool, fd)) {
+		job.devices = devices;
 		job_run(&job);
 		worker_say(&job, &job.out);
 	}
@@ -147,17 +148,20 @@ static void on_end(void *arg, int wait_status)
 static struct looker *looker_new(struct loop *loop, const struct pool *pool)
 {
 	struct looker *l = calloc(1, sizeof(*l));
-	int pair[2];
+	int pair[2], devices = 0;
 	pid_t pid;
 
+	worker_devices(&devices);
 	if (!l || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		worker_devices_close(&devices);
 		free(l);
 		return NULL;
 	}
 	pid = fork();
 	if (pid == 0)
-		be_looker(pool, pair[1]);
+		be_looker(pool, pair[1], devices);
 	fd_close(pair[1]);
+	worker_devices_close(&devices);
 	*l = (struct looker){.next = lookers, .loop = loop, .fd = pair[0]};
 	memcpy(l->pool, pool->name, sizeof(l->pool));
 	l->source = (struct loop_fd)LOOP_FD_EMPTY;

@@ -19,6 +19,7 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 #include "lib/loop/loop.h"
+#include "services/storage/device.h"
 #include "services/storage/rights.h"
 #include "services/storage/service.h"
 
@@ -26,6 +27,7 @@
 
 struct options {
 	int admin_fd, ready_fd, monitor_fd;
+	bool devices; /* qubes take block devices, not files */
 };
 
 static struct loop *loop;
@@ -43,8 +45,18 @@ static void usage(FILE *to)
 {
 	(void)fputs(
 	        "usage: skerry-storage --admin-fd=N [--ready-fd=N] [--monitor-fd=N] [--root=DIR]\n"
+	        "                      [--give=files|devices]\n"
 	        "Keeps the volumes of qubes. Started by skerryd; see skerry-storage(8).\n",
 	        to);
+}
+
+/* Qubes of Xen take block devices. What stands here only dom0 of Xen has. */
+static bool is_dom0(void)
+{
+	OWNED_FD int fd = open("/proc/xen/capabilities", O_RDONLY | O_CLOEXEC);
+	char text[64] = "";
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, "control_d");
 }
 
 /* 0: go on; else exit status + 1. */
@@ -54,12 +66,13 @@ static int parse(int argc, char **argv, struct options *o)
 	                                     {"ready-fd", required_argument, NULL, 'r'},
 	                                     {"monitor-fd", required_argument, NULL, 'm'},
 	                                     {"root", required_argument, NULL, 'R'},
+	                                     {"give", required_argument, NULL, 'g'},
 	                                     {"help", no_argument, NULL, 'h'},
 	                                     {"version", no_argument, NULL, 'v'},
 	                                     {NULL, 0, NULL, 0}};
 	int c;
 
-	*o = (struct options){-1, -1, -1};
+	*o = (struct options){-1, -1, -1, is_dom0()};
 	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1) {
 		if (c == 'a')
 			o->admin_fd = number(optarg);
@@ -69,6 +82,9 @@ static int parse(int argc, char **argv, struct options *o)
 			o->monitor_fd = number(optarg);
 		else if (c == 'R')
 			paths_set_root(optarg);
+		else if (c == 'g' &&
+		         (strcmp(optarg, "files") == 0 || strcmp(optarg, "devices") == 0))
+			o->devices = *optarg == 'd';
 		else if (c == 'v')
 			return printf("%s\n", SKERRY_VERSION) < 0 ? 2 : 1;
 		else {
@@ -138,6 +154,13 @@ int main(int argc, char **argv)
 	     loop_fd_add(loop, &monitor, o.monitor_fd, EPOLLRDHUP, on_monitor, NULL))) {
 		LOG_ERRNO("the monitor's socket");
 		return 1;
+	}
+	if (o.devices) {
+		int devices = device_process_start();
+
+		if (devices < 0)
+			return 1;
+		workers_use_devices(devices);
 	}
 	if (service_confine())
 		return 1;

@@ -2,12 +2,15 @@
 #include "services/storage/rights.h"
 
 #include <linux/capability.h>
+#include <linux/dm-ioctl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lib/sandbox/common_calls.h"
 #include "lib/sandbox/sandbox.h"
+#include "services/storage/device.h"
 
 /*
  * A worker has the folders of the pools of its one request and its channel; no socket can be made, so
@@ -45,7 +48,8 @@
 	        {"flistxattr", "attributes"}, {"fgetxattr", "attributes"},                         \
 	        {"fsetxattr", "attributes"}, {"fsync", "to disk"}, {"syncfs", "a tree to disk"},   \
 	        {"fcntl", "flags of folders that are listed"}, {"geteuid", "whether it is root"},  \
-	        {"sendto", "answers"},                                                             \
+	        {"sendto", "answers"}, {"sendmsg", "an open file to the process for devices"},     \
+	        {"clock_nanosleep", "until a backend has let a device go"},                        \
 	{                                                                                          \
 		"recvfrom", "requests"                                                             \
 	}
@@ -108,11 +112,11 @@ static void existing_part(char path[STORAGE_DIR_LEN])
 		*slash = '\0';
 }
 
-int worker_confine(const struct pool *pool, const struct pool *source, int channel)
+int worker_confine(const struct pool *pool, const struct pool *source, int channel, int devices)
 {
 	char dir[STORAGE_DIR_LEN];
 	struct confine_path paths[3];
-	const int fds[] = {0, 1, 2, channel};
+	const int fds[] = {0, 1, 2, channel, devices};
 	struct confine_rights rights = {
 	        .name = "skerry-storage-worker",
 	        .calls = worker_calls,
@@ -137,5 +141,62 @@ int worker_confine(const struct pool *pool, const struct pool *source, int chann
 		paths[rights.n_paths++] = (struct confine_path){.path = source->dir};
 	if (pool->driver == STORAGE_DIRECTORY)
 		paths[rights.n_paths++] = (struct confine_path){.path = "/etc/skel"};
+	return confine(&rights);
+}
+
+/*
+ * The process for devices (device.h). It holds the authority over the kernel's mapped devices, which is
+ * one over every disk, and nothing else: no path but those of devices, no ioctl but those that it needs,
+ * no program, no socket but its pairs.
+ */
+#define IOCTL(number, why)                                                                         \
+	{                                                                                          \
+		"ioctl", why, 1,                                                                   \
+		{                                                                                  \
+			{                                                                          \
+				.arg = 1, .mask = ~0ULL, .value = (number)                         \
+			}                                                                          \
+		}                                                                                  \
+	}
+
+static const struct confine_call device_calls[] = {
+        CONFINE_CALLS_BASE,
+        {"poll", "workers"},
+        {"recvmsg", "questions, and the files that they are about"},
+        {"sendto", "answers"},
+        {"fstat", "which file it is"},
+        {"newfstatat", "which file it is, other C libraries"},
+        {"openat", "devices; Landlock judges"},
+        {"getdents64", "which loop devices there are"},
+        {"lseek", "a folder that is listed"},
+        {"fcntl", "flags of a folder that is listed"},
+        IOCTL(LOOP_CTL_GET_FREE, "a loop device that nobody uses"),
+        IOCTL(LOOP_CONFIGURE, "a file becomes a device"),
+        IOCTL(LOOP_GET_STATUS64, "which file a device shows"),
+        IOCTL(LOOP_SET_CAPACITY, "a file became larger"),
+        IOCTL(LOOP_CLR_FD, "a device goes"),
+        IOCTL(BLKGETSIZE64, "how large a device is"),
+        IOCTL(DM_DEV_CREATE, "mapped devices"),
+        IOCTL(DM_TABLE_LOAD, "mapped devices"),
+        IOCTL(DM_DEV_SUSPEND, "mapped devices"),
+        IOCTL(DM_DEV_STATUS, "mapped devices"),
+        IOCTL(DM_DEV_REMOVE, "mapped devices"),
+};
+
+int device_confine(void)
+{
+	static const struct confine_path paths[] = {{.path = "/dev", .write = true}};
+	const struct confine_rights rights = {
+	        .name = "skerry-storage-devices",
+	        .calls = device_calls,
+	        .n_calls = ARRAY_LEN(device_calls),
+	        .paths = paths,
+	        .n_paths = ARRAY_LEN(paths),
+	        .capabilities = CAP(CAP_SYS_ADMIN),
+	        .files_max = 256,
+	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS,
+	        .wanted = CONFINE_LANDLOCK,
+	};
+
 	return confine(&rights);
 }

@@ -10,7 +10,8 @@
 /** service_confine() - the service itself: starts workers, talks, and touches the folder of markers */
 int service_confine(void) MUST_CHECK;
 
-/** worker_confine() - a worker: the folders of one or two pools, and @channel */
-int worker_confine(const struct pool *pool, const struct pool *source, int channel) MUST_CHECK;
+/** worker_confine() - a worker: the folders of one or two pools, @channel, and @devices if it is not 0 */
+int worker_confine(const struct pool *pool, const struct pool *source, int channel, int devices)
+        MUST_CHECK;
 
 #endif

@@ -36,6 +36,12 @@ struct entry {
 /** worker_start() - forks a worker for the entry; 0 or -1 with errno */
 int worker_start(struct loop *loop, struct entry *e) MUST_CHECK;
 
+/** workers_use_devices() - workers get devices for what qubes use; @fd: to the process that makes them */
+void workers_use_devices(int fd);
+/** worker_devices() - such a worker's own socket (given; 0: none); without that process this one ends */
+void worker_devices(int *ret_fd);
+void worker_devices_close(int *fd);
+
 /** worker_say() - how a worker's job speaks: on the channel that is its arg */
 void worker_say(struct job *job, const struct storage_answer *answer);
 

@@ -15,6 +15,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "services/storage/device.h"
 #include "services/storage/rights.h"
 #include "services/storage/service.h"
 
@@ -43,6 +44,29 @@ static void lower_priority(uint32_t kind)
 	(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, idle ? IOPRIO_IDLE : IOPRIO_LOW);
 }
 
+static int devices = -1; /* to the process for devices */
+
+void worker_devices_close(int *fd)
+{
+	if (*fd > 0)
+		fd_close(*fd);
+	*fd = 0;
+}
+
+void workers_use_devices(int fd)
+{
+	devices = fd;
+}
+
+void worker_devices(int *ret_fd)
+{
+	if (device_client(devices, ret_fd) == 0)
+		return;
+	/* The monitor starts both anew; workers go on, and what they finish is found then. */
+	LOG_ERRNO("the process for devices has ended");
+	_exit(1);
+}
+
 NORETURN static void be_worker(struct job *job, int fd)
 {
 	sigset_t none;
@@ -50,7 +74,7 @@ NORETURN static void be_worker(struct job *job, int fd)
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	lower_priority(job->q.kind);
-	if (worker_confine(job->pool, job->source_pool, fd))
+	if (worker_confine(job->pool, job->source_pool, fd, job->devices))
 		_exit(1);
 	job->say = worker_say;
 	job->arg = &fd;
@@ -102,12 +126,16 @@ int worker_start(struct loop *loop, struct entry *e)
 	int pair[2];
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+	worker_devices(&e->job.devices);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		worker_devices_close(&e->job.devices);
 		return -1;
+	}
 	pid = fork();
 	if (pid == 0)
 		be_worker(&e->job, pair[1]);
 	fd_close(pair[1]);
+	worker_devices_close(&e->job.devices);
 	if (pid < 0) {
 		fd_close(pair[0]);
 		return -1;

@@ -51,7 +51,7 @@ class World:
         env["SKERRY_ATTACK_WORLD"] = "%s %s %d -1 -1 %d 0 0" % (
             self.dir, self.name, self.tcp.getsockname()[1], self.victim.pid)
         with subprocess.Popen([os.path.join(BUILD, "services/storage/skerry-storage"),
-                               "--admin-fd=%d" % theirs.fileno()], pass_fds=[theirs.fileno()], env=env,
+                               "--admin-fd=%d" % theirs.fileno(), "--give=devices"], pass_fds=[theirs.fileno()], env=env,
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             theirs.close()
             pool = os.path.join(self.dir, "pool")
@@ -74,8 +74,9 @@ class World:
 def main():
     world = World()
     failed = number = 0
-    print("1..%d" % (len(WORKER) + len(ANYWHERE)))
-    for program, attacks in (("skerry-storage-worker", WORKER), ("skerry-storage", ANYWHERE)):
+    programs = (("skerry-storage-worker", WORKER), ("skerry-storage", ANYWHERE), ("skerry-storage-devices", WORKER))
+    print("1..%d" % sum(len(attacks) for _, attacks in programs))
+    for program, attacks in programs:
         for attack in attacks:
             number += 1
             status, said = world.run(program, attack)
