@@ -218,7 +218,7 @@ NORETURN static void run(int service)
 	_exit(0);
 }
 
-int device_process_start(void)
+pid_t device_process_start(int *ret_fd)
 {
 	int pair[2];
 	pid_t pid;
@@ -243,5 +243,6 @@ int device_process_start(void)
 		LOG_ERRNO("the process for devices");
 		pair[0] = fd_close(pair[0]);
 	}
-	return pair[0];
+	*ret_fd = pair[0];
+	return pid;
 }

@@ -50,9 +50,9 @@ struct device_answer {
 	char step[52]; /* what failed */
 };
 
-/** device_process_start() - forks the process; its socket (given), or -1 after a log line. It ends when
- *  that socket and those of all workers are closed. */
-int device_process_start(void) MUST_CHECK;
+/** device_process_start() - forks the process: its pid, or -1 after a log line. It ends when the socket
+ *  (given) and those of all workers are closed. */
+pid_t device_process_start(int *ret_fd) MUST_CHECK;
 
 /** device_confine() - the rights of that process; 0, or -1 after a log line */
 int device_confine(void) MUST_CHECK;

@@ -19,7 +19,6 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 #include "lib/loop/loop.h"
-#include "services/storage/device.h"
 #include "services/storage/rights.h"
 #include "services/storage/service.h"
 
@@ -155,14 +154,7 @@ int main(int argc, char **argv)
 		LOG_ERRNO("the monitor's socket");
 		return 1;
 	}
-	if (o.devices) {
-		int devices = device_process_start();
-
-		if (devices < 0)
-			return 1;
-		workers_use_devices(devices);
-	}
-	if (service_confine())
+	if ((o.devices && workers_use_devices(loop)) || service_confine())
 		return 1;
 	if (o.ready_fd >= 0) {
 		if (fd_write_all(o.ready_fd, "\n", 1))

@@ -36,8 +36,9 @@ struct entry {
 /** worker_start() - forks a worker for the entry; 0 or -1 with errno */
 int worker_start(struct loop *loop, struct entry *e) MUST_CHECK;
 
-/** workers_use_devices() - workers get devices for what qubes use; @fd: to the process that makes them */
-void workers_use_devices(int fd);
+/** workers_use_devices() - qubes are given devices: starts the process that makes them; 0, or -1 after a
+ *  log line */
+int workers_use_devices(struct loop *loop) MUST_CHECK;
 /** worker_devices() - such a worker's own socket (given; 0: none); without that process this one ends */
 void worker_devices(int *ret_fd);
 void worker_devices_close(int *fd);

@@ -53,18 +53,34 @@ void worker_devices_close(int *fd)
 	*fd = 0;
 }
 
-void workers_use_devices(int fd)
+/* The monitor starts both anew; workers go on, and what they finish is found then. */
+NORETURN static void on_devices_end(void *arg UNUSED, int wait_status)
 {
-	devices = fd;
+	LOG("the process for devices ended, status 0x%x", (unsigned int)wait_status);
+	_exit(1);
+}
+
+int workers_use_devices(struct loop *loop)
+{
+	static struct loop_child child = LOOP_CHILD_EMPTY;
+	pid_t pid = device_process_start(&devices);
+
+	if (pid > 0 && loop_child_add(loop, &child, pid, on_devices_end, NULL) == 0)
+		return 0;
+	LOG_ERRNO("the process for devices");
+	return -1;
 }
 
 void worker_devices(int *ret_fd)
 {
+	int status = 0;
+
 	if (device_client(devices, ret_fd) == 0)
 		return;
-	/* The monitor starts both anew; workers go on, and what they finish is found then. */
-	LOG_ERRNO("the process for devices has ended");
-	_exit(1);
+	/* Its end has not been told yet. */
+	LOG_ERRNO("the process for devices");
+	(void)waitpid(-1, &status, 0);
+	on_devices_end(NULL, status);
 }
 
 NORETURN static void be_worker(struct job *job, int fd)
