@@ -138,9 +138,14 @@ int dir_new(struct job *job, int vol)
 /*
  * The link first: a number that a link names and that is not there was never finished; a tree that
  * nothing names would be taken for a revision.
+ *
+ * Only what a qube will work on and keep has to be on disk before it has its name: a tree that is to become
+ * the present state is synced by dir_commit(), and what nobody keeps is thrown away by the next start. To
+ * sync that was most of what a start waited for, longer still where others write to the same disk.
  */
 int dir_name_new(struct job *job, int vol, const char *link, uint64_t *ret_number)
 {
+	bool kept = job->q.flags & STORAGE_F_SAVE;
 	uint64_t *list, number = 1;
 	ssize_t n = dir_states(vol, &list);
 	char name[24];
@@ -151,13 +156,13 @@ int dir_name_new(struct job *job, int vol, const char *link, uint64_t *ret_numbe
 	if (n < 0)
 		return job_fail_errno(job, "the states of %s cannot be read", job->q.vid);
 	number_text(name, number);
-	if (syncfs(vol))
+	if (kept && strcmp(link, DIR_DIRTY) == 0 && syncfs(vol))
 		return job_fail_errno(job, "%s cannot be synced", job->q.vid);
 	STEP();
-	if (disk_put_link(vol, link, name))
+	if (disk_put_link(vol, link, name, kept))
 		return job_fail_errno(job, "%s: %s", job->q.vid, link);
 	STEP();
-	if (renameat(vol, DIR_NEW, vol, name) || fsync(vol))
+	if (renameat(vol, DIR_NEW, vol, name) || (kept && fsync(vol)))
 		return job_fail_errno(job, "%s: %s", job->q.vid, name);
 	STEP();
 	if (ret_number)
@@ -361,14 +366,14 @@ static int start_snapshot(struct job *job, int vol)
 	if (from < 0)
 		return -1;
 	number_text(text, state);
-	if (disk_put_link(vol, DIR_SOURCE, text))
+	if (disk_put_link(vol, DIR_SOURCE, text, false))
 		return job_fail_errno(job, "%s: %s", job->q.vid, DIR_SOURCE);
 	if (job->q.flags & STORAGE_F_RW)
 		return copy_for_start(job, vol, from);
 	if (mkdirat(source, DIR_PINS, 0700) && errno != EEXIST)
 		return job_fail_errno(job, "the hold of %s", job->q.vid);
 	pins = openat(source, DIR_PINS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (pins < 0 || disk_vid_name(pin, job->q.vid) || disk_put_link(pins, pin, text))
+	if (pins < 0 || disk_vid_name(pin, job->q.vid) || disk_put_link(pins, pin, text, false))
 		return job_fail_errno(job, "the hold of %s", job->q.vid);
 	return 0;
 }
@@ -426,7 +431,7 @@ static int stop_origin(struct job *job, int vol)
 		                   : dir_prune(job, vol, job->q.keep);
 	if ((job->q.flags & STORAGE_F_RECOVER) && !job->same_boot) {
 		number_text(text, before);
-		if (disk_put_link(vol, DIR_HELD, text))
+		if (disk_put_link(vol, DIR_HELD, text, true))
 			return job_fail_errno(job, "%s: %s", job->q.vid, DIR_HELD);
 		job_note(job,
 		         "%s was in use when the machine stopped. What had reached the disk is its "

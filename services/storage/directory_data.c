@@ -159,7 +159,7 @@ int dir_revert(struct job *job)
 		                job->q.revision);
 	/* The present state stays as a revision, by its own number. */
 	STEP();
-	if (disk_put_link(vol, DIR_CURRENT, name))
+	if (disk_put_link(vol, DIR_CURRENT, name, true))
 		return job_fail_errno(job, "%s", job->q.vid);
 	return dir_info(job);
 }
@@ -204,7 +204,7 @@ int dir_export(struct job *job)
 	if (mkdirat(vol, DIR_PINS, 0700) && errno != EEXIST)
 		return job_fail_errno(job, "the hold of %s", job->q.vid);
 	pins = openat(vol, DIR_PINS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (pins < 0 || disk_put_link(pins, EXPORT_PIN, text))
+	if (pins < 0 || disk_put_link(pins, EXPORT_PIN, text, true))
 		return job_fail_errno(job, "the hold of %s", job->q.vid);
 	job->out.medium = STORAGE_MEDIUM_DIR;
 	return job_path(job, suffix);
@@ -294,7 +294,8 @@ int dir_measure(struct job *job)
 	if (tree_usage(vol, &bytes))
 		return job_fail_errno(job, "%s cannot be measured", job->q.vid);
 	(void)snprintf(text, sizeof(text), "%" PRIu64, bytes);
-	return disk_put_link(vol, DIR_USAGE, text) ? job_fail_errno(job, "%s", job->q.vid) : 0;
+	return disk_put_link(vol, DIR_USAGE, text, false) ? job_fail_errno(job, "%s", job->q.vid)
+	                                                  : 0;
 }
 
 static int make_folder(const struct job *job, int dir, const char *name)

@@ -16,6 +16,9 @@
 
 #define COPY_STEP (64UL << 20) /* bytes between two reports of progress; chosen */
 
+/* Bytes up to which a read and a write cost less than copy_file_range(), which makes a pipe. Measured. */
+#define COPY_SMALL (64L << 10)
+
 int disk_open_beneath(int dir, const char *path, int flags, mode_t mode)
 {
 	struct open_how how = {
@@ -75,22 +78,29 @@ int disk_sync_folder(int dir)
 	return fd < 0 ? -1 : fsync(fd);
 }
 
+/* A piece at this place, by way of our memory. Bytes, 0 at the end of the file, -1 with errno. */
+static ssize_t copy_piece(int from, int to, off_t at, size_t len)
+{
+	static char buffer[COPY_SMALL];
+	ssize_t n = pread(from, buffer, MIN(len, sizeof(buffer)), at);
+
+	return n > 0 ? pwrite(to, buffer, (size_t)n, at) : n;
+}
+
 /* One run of data, from what the kernel says is not a hole. */
 static int copy_range(struct job *job, int from, int to, off_t begin, off_t end, off_t total)
 {
+	bool small = end - begin <= COPY_SMALL;
+
 	while (begin < end) {
 		off_t at = begin, put = begin;
 		size_t n = (size_t)MIN(end - begin, (off_t)COPY_STEP);
-		ssize_t r = copy_file_range(from, &at, to, &put, n, 0);
+		ssize_t r = small ? copy_piece(from, to, begin, n)
+		                  : copy_file_range(from, &at, to, &put, n, 0);
 
-		if (r < 0 &&
-		    (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS)) {
-			static char buffer[1 << 16];
-
-			r = pread(from, buffer, MIN(n, sizeof(buffer)), begin);
-			if (r > 0)
-				r = pwrite(to, buffer, (size_t)r, begin);
-		}
+		if (r < 0 && !small &&
+		    (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS))
+			r = copy_piece(from, to, begin, n);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
@@ -105,29 +115,51 @@ static int copy_range(struct job *job, int from, int to, off_t begin, off_t end,
 	return 0;
 }
 
-int disk_copy_data(struct job *job, int from, int to)
+static int copy_around_holes(struct job *job, int from, int to, off_t size)
 {
-	struct stat st;
 	off_t at = 0;
 
-	if (ioctl(to, FICLONE, from) == 0)
-		return 0;
-	if (errno != EOPNOTSUPP && errno != EXDEV && errno != ENOTTY && errno != EINVAL &&
-	    errno != ENOSYS)
+	if (ftruncate(to, size))
 		return -1;
-	if (fstat(from, &st) || ftruncate(to, st.st_size))
-		return -1;
-	while (at < st.st_size) {
+	while (at < size) {
 		off_t begin = lseek(from, at, SEEK_DATA), end;
 
 		if (begin < 0)
 			return errno == ENXIO ? 0 : -1;
 		end = lseek(from, begin, SEEK_HOLE);
-		if (end < 0 || copy_range(job, from, to, begin, MIN(end, st.st_size), st.st_size))
+		if (end < 0 || copy_range(job, from, to, begin, MIN(end, size), size))
 			return -1;
 		at = end;
 	}
 	return 0;
+}
+
+/* 1: shared; 0: to be copied; -1 with errno. */
+static int share(int from, int to, bool *no_shares)
+{
+	if (no_shares && *no_shares)
+		return 0;
+	if (ioctl(to, FICLONE, from) == 0)
+		return 1;
+	if (errno != EOPNOTSUPP && errno != EXDEV && errno != ENOTTY && errno != EINVAL &&
+	    errno != ENOSYS)
+		return -1;
+	/* EINVAL is said of one file, the others of the file system. */
+	if (no_shares && errno != EINVAL)
+		*no_shares = true;
+	return 0;
+}
+
+int disk_copy_data(struct job *job, int from, int to, const struct stat *st, bool *no_shares)
+{
+	int r = share(from, to, no_shares);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	/* As many blocks as its bytes take: holes need not be looked for, and writing makes the size. */
+	if ((uint64_t)st->st_blocks * 512 >= (uint64_t)st->st_size)
+		return copy_range(job, from, to, 0, st->st_size, st->st_size);
+	return copy_around_holes(job, from, to, st->st_size);
 }
 
 int disk_reflinks(int dir)
@@ -335,7 +367,7 @@ int disk_read_link(int dir, const char *name, char *text, size_t max)
 	return 0;
 }
 
-int disk_put_link(int dir, const char *name, const char *text)
+int disk_put_link(int dir, const char *name, const char *text, bool sync)
 {
 	char temporary[NAME_MAX + 1];
 
@@ -347,7 +379,7 @@ int disk_put_link(int dir, const char *name, const char *text)
 		return -1;
 	if (renameat(dir, temporary, dir, name))
 		return -1;
-	return disk_sync_folder(dir);
+	return sync ? disk_sync_folder(dir) : 0;
 }
 
 /* A volume's identifier as one name: no legal one has a "%". */

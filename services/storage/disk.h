@@ -28,10 +28,13 @@ int disk_sync_folder(int dir) MUST_CHECK;
 /**
  * disk_copy_data() - what one regular file holds into another, empty one: shared blocks where the file
  * system can, else the parts that are not holes. Sizes are the same afterwards.
- * @job: told of the progress; may be NULL
+ * @job:       told of the progress; may be NULL
+ * @st:        what fstat() says of from
+ * @no_shares: set when the file system turned out to share nothing, and then not asked again; may be NULL
  * Errors: 0, or -1 with errno.
  */
-int disk_copy_data(struct job *job, int from, int to) MUST_CHECK;
+int disk_copy_data(struct job *job, int from, int to, const struct stat *st, bool *no_shares)
+        MUST_CHECK;
 
 /** disk_reflinks() - whether the file system of this folder can share blocks: 1, 0, or -1 with errno */
 int disk_reflinks(int dir) MUST_CHECK;
@@ -62,9 +65,10 @@ int disk_intent_put(int pool, const char *vid) MUST_CHECK;
 int disk_intent_drop(int pool, const char *vid) MUST_CHECK;
 int disk_intent_read(int dir, const char *name, char vid[STORAGE_VID_LEN]) MUST_CHECK;
 
-/** disk_read_link(), disk_put_link() - a short text that is replaced in one step; 0 or -1 with errno */
+/** disk_read_link(), disk_put_link() - a short text that is replaced in one step; 0 or -1 with errno
+ *  @sync: it is on disk on return */
 int disk_read_link(int dir, const char *name, char *text, size_t max) MUST_CHECK;
-int disk_put_link(int dir, const char *name, const char *text) MUST_CHECK;
+int disk_put_link(int dir, const char *name, const char *text, bool sync) MUST_CHECK;
 
 /** disk_each() - fn for each name in a folder but "." and ".."; stops at the first that is not 0 */
 int disk_each(int dir, int (*fn)(void *arg, int dir, const char *name), void *arg) MUST_CHECK;

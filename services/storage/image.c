@@ -82,11 +82,12 @@ int image_put(struct job *job, const struct names *n, const char *name)
 int image_copy_to(struct job *job, const struct names *n, int from, const char *name, bool sync)
 {
 	OWNED_FD int to = image_new_file(job, n, 0);
+	struct stat st;
 
 	if (to < 0)
 		return -1;
 	STEP();
-	if (disk_copy_data(job, from, to) || (sync && fsync(to))) {
+	if (fstat(from, &st) || disk_copy_data(job, from, to, &st, NULL) || (sync && fsync(to))) {
 		job_fail_errno(job, "the data of %s cannot be copied", job->q.vid);
 		(void)unlinkat(job->at.dir, n->temporary, 0);
 		return -1;

@@ -37,6 +37,7 @@ struct copy {
 	struct link_seen *links[LINK_BUCKETS];
 	size_t n_links;
 	uint64_t done, skipped;
+	bool no_shares; /* the file system shares no blocks */
 	bool owners;    /* this process may give files away */
 	uint32_t owner; /* to whom; 0: to whom the original belongs */
 	char path
@@ -159,7 +160,7 @@ static int copy_regular(struct level *l, int dir, const char *name, const struct
 		return -1;
 	}
 	to = openat(l->to, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (to < 0 || disk_copy_data(NULL, from, to))
+	if (to < 0 || disk_copy_data(NULL, from, to, &now, &l->c->no_shares))
 		return -1;
 	l->c->done += (uint64_t)now.st_size;
 	if (l->c->job)
@@ -298,8 +299,6 @@ int tree_copy(struct job *job, int from, int to, uint32_t owner)
 		r = disk_each(from, copy_entry, &top);
 	if (r == 0)
 		r = finish_file(c, from, to, &st);
-	if (r == 0)
-		r = syncfs(to);
 	kept = errno;
 	if (r == 0 && c->skipped > 0 && job)
 		job_note(job, "%llu sockets and devices were left out of a copy",

@@ -21,7 +21,7 @@
  * attributes and access lists are kept; owners too, if this process may set them and @owner is 0: else
  * everything is @owner's. Left out: sockets and
  * devices, which have no business in a qube's data. Nothing is followed, nothing outside is read.
- * Everything is synced when it returns.
+ * Nothing is synced: who gives the copy its name does that (dir_name_new()).
  * Errors: 0, or -1 with errno (ELOOP: deeper than TREE_DEPTH_MAX).
  */
 int tree_copy(struct job *job, int from, int to, uint32_t owner) MUST_CHECK;
