@@ -74,6 +74,8 @@ static int spawn(const char *service, const int pipes[3][2], pid_t *ret_pid)
 	char *qube_argv[] = {(char[]){"qrexec-client-vm"}, (char[]){"--"}, (char[]){"dom0"},
 	                     (char *)(uintptr_t)service, NULL};
 	char **argv = in_dom0() ? dom0_argv : qube_argv;
+	const char *const places[] = {argv[0], NULL};
+	char beside[PATH_MAX];
 	posix_spawn_file_actions_t actions;
 	int r;
 
@@ -89,6 +91,9 @@ static int spawn(const char *service, const int pipes[3][2], pid_t *ret_pid)
 		r = posix_spawn_file_actions_adddup2(&actions, pipes[2][1], STDERR_FILENO);
 	if (!r)
 		r = posix_spawnp(ret_pid, argv[0], &actions, NULL, argv, environ);
+	/* Not where programs are looked for: then where this one is. */
+	if (r == ENOENT && path_program(beside, sizeof(beside), places) == 0)
+		r = posix_spawn(ret_pid, beside, &actions, NULL, argv, environ);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	if (!r)
 		return 0;

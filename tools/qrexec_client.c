@@ -19,6 +19,7 @@
 #include "call/service.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "tools/need_root.h"
 #include "lib/loop/loop.h"
 #include "lib/vchan/vchan.h"
 #include "proto/qrexec.h"
@@ -286,6 +287,7 @@ int main(int argc, char **argv)
 	int status;
 
 	log_init("qrexec-client");
+	need_root("qrexec-client");
 	vchan_use_grant();
 	if (fd_open_stdio()) {
 		LOG_ERRNO("standard descriptors");

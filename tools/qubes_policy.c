@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "tools/need_root.h"
 #include "tools/policy_client.h"
 
 #define FILE_MAX  (16U << 20) /* bytes that are sent; the service has its own limit */
@@ -150,6 +151,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
+	need_root("qubes-policy");
 	switch (mode) {
 	case 'g':
 		return get(&file);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "tools/need_root.h"
 #include "tools/policy.h"
 #include "tools/policy_client.h"
 
@@ -276,6 +277,7 @@ int main(int argc, char **argv)
 	int option;
 	int r;
 
+	need_root("qubes-policy-editor");
 	while ((option = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		if (option == 'h')
 			return fputs(usage, stdout) < 0;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/need_root.h"
+
 #define EXIT_MISSING 2
 
 struct command {
@@ -301,6 +303,7 @@ int main(int argc, char **argv)
 		return usage(stderr, name, which, 1);
 	if (which == N_COMMANDS || optind == argc)
 		return usage(stdout, name, which, 0);
+	need_root(name);
 	c.db = qdb_open(c.qube);
 	if (!c.db) {
 		if (!c.quiet)

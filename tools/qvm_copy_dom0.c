@@ -19,6 +19,7 @@
 #include "filecopy/remove.h"
 #include "filecopy/tree_check.h"
 #include "lib/base/fd.h"
+#include "tools/need_root.h"
 
 #define STATUS_FAILED 1
 
@@ -160,6 +161,7 @@ int main(int argc, char **argv)
 
 	if (fd_open_stdio())
 		return STATUS_FAILED;
+	need_root(program);
 	if (!strstr(program, "-to-vm")) {
 		(void)fprintf(stderr,
 		              "%s: not supported in dom0; name the qube: %s-to-vm QUBE "

@@ -14,6 +14,7 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 #include "tools/qvm/out.h"
+#include "tools/need_root.h"
 
 /* name, usage, help, function; in the order of --help. */
 static const struct skerry_command commands[] = {
@@ -137,11 +138,7 @@ int main(int argc, char **argv)
 
 	log_init("skerry");
 	argc = options_take(argc, argv, &options);
-	if (paths_find_root()) {
-		fprintf(stderr,
-		        "skerry: the name of the system's folder is too long; set SKERRY_ROOT\n");
-		return SKERRY_REFUSED;
-	}
+	need_root("skerry");
 	if (argc < 2) {
 		help_print(stderr);
 		return SKERRY_USAGE;

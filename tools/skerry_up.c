@@ -22,6 +22,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
 #include "tools/skerry_admin.h"
+#include "tools/skerry_seed.h"
 
 #define MONITOR_LOG  "/var/log/qubes/skerryd.log"
 #define MONITOR_LOCK "/run/skerry/lock"
@@ -130,7 +131,7 @@ int skerry_up(int argc, char **argv, const struct skerry_options *options)
 	OWNED_FD int log = -1;
 	OWNED_FD int running = -1;
 	char program[PATH_MAX];
-	const char *log_path;
+	const char *log_path, *failed;
 	uint8_t byte = 1;
 	pid_t pid = 0;
 	int ready[2];
@@ -146,6 +147,9 @@ int skerry_up(int argc, char **argv, const struct skerry_options *options)
 	log_path = place(MONITOR_LOG);
 	if (make_folders(log_path))
 		return refuse("up", log_path, strerror(errno), NULL);
+	failed = *paths_root() ? seed_system() : NULL;
+	if (failed)
+		return refuse("up", failed, strerror(errno), NULL);
 	log = open(log_path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (log < 0 || pipe2(ready, O_CLOEXEC))
 		return refuse("up", log_path, strerror(errno), NULL);

@@ -52,8 +52,8 @@ def steps(name, output):
     return len(found)
 
 
-def command(*words):
-    env = dict(os.environ, SKERRY_ROOT=ROOT)
+def command(*words, root=ROOT):
+    env = dict(os.environ, SKERRY_ROOT=root)
     return subprocess.run([os.path.join(STAGE, "bin", words[0]), *words[1:]], env=env, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT, check=False)
 
@@ -95,6 +95,27 @@ def by_hand():
            "a start that fails shows the log and where it is", str(failed))
     os.unlink(folder)
     os.rename(folder + ".away", folder)
+    fresh()
+
+
+# If this failed, a system made without the tour would refuse every call and know no service of dom0.
+def fresh():
+    root = ROOT + "-fresh"
+    up = command("skerry", "up", root=root)
+    init = command("skerry", "init", root=root)
+    policy = command("qubes-policy", "-l", root=root)
+    down = command("skerry", "down", root=root)
+    report(up.returncode == 0 and init.returncode == 0 and down.returncode == 0, "a new system by skerry up and init",
+           f"{up}\n{init}\n{down}")
+    report(policy.returncode == 0 and b"90-default\n" in policy.stdout and b"90-admin-policy-default\n" in policy.stdout,
+           "it has the default policy and the services that administer it", str(policy))
+    rule = os.path.join(root, "etc/qubes/policy.d/90-default.policy")
+    with open(rule, "w", encoding="ascii") as file:
+        file.write("# mine\n")
+    command("skerry", "up", root=root)
+    with open(rule, encoding="ascii") as file:
+        report(file.read() == "# mine\n", "what the user changed stays")
+    command("skerry", "down", root=root)
 
 
 def main():

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "tools/need_root.h"
 #include "services/storage/tar_tree.h"
 #include "tools/backup/common.h"
 #include "tools/client/qubes.h"
@@ -420,6 +421,7 @@ int main(int argc, char **argv)
 
 	if (r || !o.location)
 		return r ? r - 1 : 2;
+	need_root("qvm-backup");
 	(void)signal(SIGPIPE, SIG_IGN);
 	qubes = qubes_load();
 	if (qubes.reply.error)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "tools/need_root.h"
 #include "services/backup/xml.h"
 #include "tools/backup/common.h"
 #include "tools/backup/restore_plan.h"
@@ -448,6 +449,7 @@ int main(int argc, char **argv)
 
 	if (r)
 		return r - 1;
+	need_root("qvm-backup-restore");
 	(void)signal(SIGPIPE, SIG_IGN);
 	archive.fd = strcmp(o.location, "-") == 0 ? dup(STDIN_FILENO)
 	                                          : open(o.location, O_RDONLY | O_CLOEXEC);

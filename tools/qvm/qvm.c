@@ -8,8 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "lib/base/paths.h"
+#include "tools/need_root.h"
 
 static const struct command commands[] = {
         {"qubes-prefs", "show and set properties of the system", qubes_prefs_run},
@@ -82,11 +81,7 @@ int main(int argc, char **argv)
 	const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "qvm";
 	const struct command *command = command_find(name, "");
 
-	if (paths_find_root()) {
-		err_printf("%s: the name of the system's folder is too long; set SKERRY_ROOT\n",
-		           name);
-		return 1;
-	}
+	need_root(name);
 	if (!command) {
 		if (argc < 2)
 			help(2);
