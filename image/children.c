@@ -12,6 +12,7 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "image/init.h"
@@ -253,11 +254,27 @@ static void start(struct child *c)
 		became_ready(c);
 }
 
+/* Once, for people and for measurements. */
+static void say_ready(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t);
+	LOG("all is ready, %lld.%02ld s after the kernel began", (long long)t.tv_sec,
+	    t.tv_nsec / 10000000);
+}
+
 static void start_next(struct init *init)
 {
-	if (init->next < init->n_children && !init->stopping &&
-	    (init->next == 0 || init->children[init->next - 1].state != CHILD_STARTING))
+	if (init->stopping ||
+	    (init->next > 0 && init->children[init->next - 1].state == CHILD_STARTING))
+		return;
+	if (init->next < init->n_children) {
 		start(&init->children[init->next++]);
+	} else if (!init->ready) {
+		init->ready = true;
+		say_ready();
+	}
 }
 
 void children_start(struct init *init)

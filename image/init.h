@@ -62,6 +62,7 @@ struct init {
 	struct child children[INIT_CHILDREN_MAX];
 	size_t n_children;
 	size_t next; /* the first that was not started yet */
+	bool ready;  /* the last one was ready */
 	bool stopping;
 	int how; /* argument of reboot(2) once all have ended */
 	char text[INIT_FILE_MAX];
