@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The requests that concern a qube's life. A creation goes through three hands: the broker (its
- * channels' socket), the toolstack (the qube), its QubesDB slice; whatever fails undoes what was done
- * before the answer.
+ * channels' socket), then at the same time the toolstack (the qube) and its QubesDB slice; whatever
+ * fails undoes what was done before the answer. Its qrexec daemon begins with them: both wait for the
+ * qube on their channels, and are there when it begins.
  */
+#include <signal.h>
 #include <string.h>
 
 #include "lib/base/bytes.h"
@@ -14,6 +16,7 @@
 #define CREATE_MS  120000U /* chosen: a large qube on a slow machine */
 #define CHANGE_MS  30000U  /* chosen */
 #define DESTROY_MS 60000U  /* chosen: memory of a large qube being freed */
+#define NO_AGENT   3       /* protocol: how the qrexec daemon ends when no agent greets in time */
 
 /* Creation. */
 
@@ -88,19 +91,18 @@ static void on_created(struct monitor *m, const struct pending *p,
 	if (!q)
 		return;
 	if (answer->kind != MONITOR_CREATED) {
-		create_failed(q, (enum monitor_error)answer->failed.error, answer->failed.status,
-		              answer->failed.text);
+		/* Said when its processes have ended: whoever has the answer may start it again. */
+		q->failure = answer->failed;
+		q->unborn = true;
 		qube_gone(q, MONITOR_DESTROYED);
 		return;
 	}
-	if (!qube_move(q, QUBE_CREATED)) {
+	if (!qube_move(q, QUBE_CREATED))
 		destroy(q);
-		return;
-	}
-	if (m->services[PROCESS_DATABASE].absent)
+	else if (q->database.ready || m->services[PROCESS_DATABASE].absent)
 		qube_database_ready(q);
-	else
-		attendant_start(&q->database);
+	else if (!q->database.wanted)
+		qube_database_failed(q);
 }
 
 /* The message for the toolstack is kept until the channels are there. */
@@ -114,6 +116,10 @@ static void ask_toolstack(struct monitor *m, struct qube *q, struct monitor_mess
 		return;
 	}
 	create->domid = q->domid;
+	if (!m->services[PROCESS_DATABASE].absent)
+		attendant_start(&q->database);
+	if (!m->services[PROCESS_KEEPER].absent)
+		attendant_start(&q->keeper);
 	pending_ask(m, PROCESS_TOOLSTACK, create, 0, CREATE_MS, on_created);
 }
 
@@ -285,8 +291,7 @@ void qube_keeper_ready(struct qube *q)
 	uint32_t serial = q->qrexec_serial;
 
 	q->qrexec_serial = 0;
-	/* A later one waits for the agent as long as it takes. */
-	q->timeout = 0;
+	loop_timer_clear(q->monitor->loop, &q->qrexec_limit);
 	admin_done(q->monitor, serial, q->domid, 0);
 }
 
@@ -295,8 +300,21 @@ void qube_keeper_ended(struct qube *q, int wait_status)
 	uint32_t serial = q->qrexec_serial;
 
 	q->qrexec_serial = 0;
+	loop_timer_clear(q->monitor->loop, &q->qrexec_limit);
 	admin_failed(q->monitor, serial, q->domid, MONITOR_E_PROGRAM,
-	             monitor_exit_status(wait_status), "the qrexec daemon ended: see its log");
+	             q->late ? NO_AGENT : monitor_exit_status(wait_status),
+	             q->late ? "no agent greeted the qrexec daemon in time"
+	                     : "the qrexec daemon ended: see its log");
+}
+
+/* The daemon itself waits for its agent as long as it takes. */
+static void on_agent_late(void *arg)
+{
+	struct qube *q = arg;
+
+	q->late = true;
+	q->keeper.wanted = false;
+	proc_signal(&q->keeper.proc, SIGTERM);
 }
 
 void answer_qrexec(struct monitor *m, const struct monitor_message *request)
@@ -308,15 +326,16 @@ void answer_qrexec(struct monitor *m, const struct monitor_message *request)
 		return;
 	}
 	memcpy(q->user, request->qrexec.default_user, sizeof(q->user));
-	if (q->keeper.ready || (proc_runs(&q->keeper.proc) && request->qrexec.timeout == 0)) {
+	if (!proc_runs(&q->keeper.proc))
+		attendant_start(&q->keeper);
+	q->late = false;
+	q->keeper.wanted = true;
+	if (q->keeper.ready || request->qrexec.timeout == 0) {
 		admin_done(m, request->serial, q->domid, 0);
 		return;
 	}
-	q->timeout = request->qrexec.timeout;
-	if (q->timeout)
-		q->qrexec_serial = request->serial;
-	if (!proc_runs(&q->keeper.proc))
-		attendant_start(&q->keeper);
-	if (q->timeout == 0)
-		admin_done(m, request->serial, q->domid, 0);
+	q->qrexec_serial = request->serial;
+	if (loop_timer_set(m->loop, &q->qrexec_limit, request->qrexec.timeout * 1000U,
+	                   on_agent_late, q))
+		on_agent_late(q);
 }

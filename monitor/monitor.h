@@ -68,10 +68,12 @@ struct qube {
 	bool seen;   /* in the table that a new toolstack sends */
 	bool unborn; /* its creation failed, and that was said */
 	bool ended;  /* the ground has nothing of it any more */
+	bool late;   /* its agent did not greet in time: the daemon is being ended for that */
+	struct monitor_failed failure; /* why it was not made; no text: not known */
 	uint32_t create_serial;
 	uint32_t destroy_serial;
 	uint32_t qrexec_serial;
-	uint32_t timeout; /* seconds, of QREXEC */
+	struct loop_timer qrexec_limit;
 	struct attendant database;
 	struct attendant keeper;
 };

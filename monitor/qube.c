@@ -92,7 +92,10 @@ static void tell_end(struct qube *q)
 
 	memcpy(out.stopped.uuid, q->uuid, sizeof(out.stopped.uuid));
 	out.stopped.cause = q->cause;
-	if (q->create_serial)
+	if (q->create_serial && q->failure.error)
+		admin_failed(m, q->create_serial, q->domid, (enum monitor_error)q->failure.error,
+		             q->failure.status, q->failure.text);
+	else if (q->create_serial)
 		admin_failed(m, q->create_serial, q->domid, MONITOR_E_GROUND, 0,
 		             "the qube ended while it was being made");
 	else if (!q->unborn)
@@ -109,6 +112,7 @@ void qube_check_end(struct qube *q)
 		return;
 	close_channels(q);
 	tell_end(q);
+	loop_timer_clear(m->loop, &q->qrexec_limit);
 	m->by_domid[q->domid] = NULL;
 	m->n_qubes--;
 	free(q);

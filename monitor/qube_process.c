@@ -115,10 +115,13 @@ static void on_end(void *arg, int wait_status)
 	}
 	if (q->monitor->stopping)
 		stop_go_on(q->monitor);
-	if (!was_ready && a->id == PROCESS_DATABASE && q->state == QUBE_DATABASE) {
+	if (!was_ready && a->id == PROCESS_DATABASE &&
+	    (q->state == QUBE_CREATING || q->state == QUBE_DATABASE)) {
 		a->wanted = false;
 		forget_record(a);
-		qube_database_failed(q);
+		/* The toolstack's answer finds that it is not wanted. */
+		if (q->state == QUBE_DATABASE)
+			qube_database_failed(q);
 		return;
 	}
 	if (!was_ready && a->id == PROCESS_KEEPER && q->qrexec_serial) {
@@ -179,12 +182,12 @@ static int start_process(struct attendant *a, int ready_fd)
 {
 	struct qube *q = a->qube;
 	bool keeper = a->id == PROCESS_KEEPER;
-	char uuid[64], domid[16], log[MONITOR_NAME_LEN + 32], timeout[48];
+	char uuid[64], domid[16], log[MONITOR_NAME_LEN + 32];
 	static char broker[ENV_LEN];
 	const char *const args[] = {keeper ? uuid : domid, keeper ? domid : q->name,
 	                            keeper ? q->name : NULL, keeper ? q->user : NULL, NULL};
 	const char *const env[] = {"VCHAN_TRANSPORT=memfd", "VCHAN_DOMAIN=0", broker,
-	                           keeper ? timeout : NULL, NULL};
+	                           keeper ? "QREXEC_STARTUP_NOWAIT=1" : NULL, NULL};
 	struct process_start start = {.id = a->id,
 	                              .args = args,
 	                              .env = env,
@@ -195,11 +198,6 @@ static int start_process(struct attendant *a, int ready_fd)
 	uuid_word(uuid, sizeof(uuid), q->uuid);
 	(void)snprintf(domid, sizeof(domid), "%u", q->domid);
 	(void)snprintf(log, sizeof(log), "%s.%s.log", keeper ? "qrexec" : "qubesdb", q->name);
-	/* Without a limit of its own it would wait for ever, as one that is started again does. */
-	if (q->timeout)
-		(void)snprintf(timeout, sizeof(timeout), "QREXEC_STARTUP_TIMEOUT=%u", q->timeout);
-	else
-		(void)snprintf(timeout, sizeof(timeout), "QREXEC_STARTUP_NOWAIT=1");
 	if (broker_word(broker, sizeof(broker)))
 		return -1;
 	start.record.kind = record_kind(a);
