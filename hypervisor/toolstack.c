@@ -216,6 +216,7 @@ int toolstack_run(int argc, char **argv, const char *program, const struct groun
 		return c == 'h' ? 0 : 2;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
+	fd_close_from(3, (const int[]){monitor_fd, ready_fd}, ready_fd < 0 ? 1 : 2);
 	t->ground = ground;
 	status = start(t, monitor_fd, ready_fd) ? 1 : loop_run(t->loop);
 	if (ground->close)

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -234,6 +233,16 @@ static void on_leave(void *arg, int signo, pid_t sender)
 	loop_stop(m->loop, 3);
 }
 
+/* The next monitor has one again; what runs goes on. */
+static void on_starter_end(void *arg, uint32_t events)
+{
+	struct monitor *m = arg;
+
+	(void)events;
+	LOG("the starter of programs has ended: leaving, for a new monitor to go on");
+	loop_stop(m->loop, 1);
+}
+
 static void raise_descriptors(void)
 {
 	struct rlimit limit;
@@ -244,22 +253,35 @@ static void raise_descriptors(void)
 	}
 }
 
+/* What whoever started it left open, and did not name. */
+static void close_others(void)
+{
+	int keep[2];
+	size_t n = 0;
+
+	if (ready_fd >= 0)
+		keep[n++] = ready_fd;
+	if (monitor.admin_fd >= 0)
+		keep[n++] = monitor.admin_fd;
+	fd_close_from(3, keep, n);
+}
+
 static int begin(struct monitor *m)
 {
-	if (make_folders() || take_lock(m))
+	if (make_folders() || processes_open(m->ground) || take_lock(m))
 		return -1;
 	raise_descriptors();
-	/* Nobody of the same user looks into it or takes it over. */
-	if (prctl(PR_SET_DUMPABLE, 0))
-		LOG_ERRNO("hiding memory");
 	m->records = record_open();
 	m->loop = loop_new();
 	if (m->records < 0 || !m->loop || loop_signal_add(m->loop, SIGTERM, on_stop, m) ||
 	    loop_signal_add(m->loop, SIGINT, on_stop, m) ||
-	    loop_signal_add(m->loop, SIGUSR2, on_leave, m)) {
+	    loop_signal_add(m->loop, SIGUSR2, on_leave, m) ||
+	    processes_watch(m->loop, on_starter_end, m)) {
 		LOG_ERRNO("cannot start");
 		return -1;
 	}
+	if (monitor_confine())
+		return -1;
 	m->adopting = true;
 	services_init(m);
 	domid_load(m);
@@ -371,10 +393,12 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
+	close_others();
 	if (begin(&monitor))
 		return monitor.lock >= 0 && errno == EWOULDBLOCK ? EXIT_AGAIN : 1;
 	status = loop_run(monitor.loop);
 	if (status == 0)
 		clear_run();
+	processes_close(monitor.loop);
 	return status == 3 ? 0 : status < 0 ? 1 : status;
 }

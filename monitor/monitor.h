@@ -221,4 +221,7 @@ void stop_go_on(struct monitor *m);
 /** monitor_exit_status() - of a wait status: the exit status, or 128 + signal; 255: not known */
 uint32_t monitor_exit_status(int wait_status);
 
+/** monitor_confine() - rights.c: once the starter is there and all folders are made; 0, or -1 after a log line */
+int monitor_confine(void) MUST_CHECK;
+
 #endif

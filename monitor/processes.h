@@ -2,6 +2,7 @@
 #ifndef MONITOR_PROCESSES_H
 #define MONITOR_PROCESSES_H
 
+#include <limits.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -9,6 +10,7 @@
 #include "lib/loop/loop.h"
 #include "process/proc.h"
 #include "process/record.h"
+#include "process/starter.h"
 
 /* The table of what is started, and how: processes.def. */
 
@@ -46,6 +48,7 @@ struct process_rule {
 	uint32_t flags;
 	uint32_t files;
 	const char *args[PROCESS_ARGS_MAX];
+	const char *option; /* how the first word after them begins; NULL: it is none */
 	enum process_id peers[PROCESS_PEERS_MAX];
 };
 
@@ -55,19 +58,47 @@ extern const struct process_rule process_rules[PROCESS_MAX];
 #define PROCESS_FD_LINK  3
 #define PROCESS_FD_READY 4
 #define PROCESS_FD_PEERS 5
-#define PROCESS_FDS_MAX  (PROCESS_FD_PEERS + PROCESS_PEERS_MAX - 3)
+#define PROCESS_FDS_MAX  (PROCESS_FD_PEERS + PROCESS_PEERS_MAX)
 
 /* One start. Everything is borrowed. */
 struct process_start {
 	enum process_id id;
-	const char *program;      /* instead of the table's; NULL */
-	const char *const *args;  /* after the table's; NULL-terminated; NULL: none */
-	const char *const *env;   /* NAME=value, beside the monitor's own; NULL-terminated */
-	int fds[PROCESS_FDS_MAX]; /* for 3, 4 …; -1: that number stays closed */
-	int stdin_fd;             /* -1: /dev/null */
-	const char *log;          /* file in /var/log/qubes; NULL: no output is kept */
-	struct record record;     /* kind, domid, uuid, name; kind 0: none is written */
+	const char *const *args;      /* after the table's; NULL-terminated; NULL: none */
+	const char *const *env;       /* NAME=value, beside the monitor's own; NULL-terminated */
+	int fds[PROCESS_FDS_MAX - 3]; /* for 3, 4 …; -1: that number stays closed */
+	int stdin_fd;                 /* -1: /dev/null */
+	const char *log;              /* file in /var/log/qubes; NULL: no output is kept */
+	struct record record;         /* kind, domid, uuid, name; kind 0: none is written */
 };
+
+/* The same on its way to the starter (process/starter.h): the words of args and of env, each with its
+ * NUL. Descriptors of the message: where the word to go on comes, then one for each bit of has. */
+#define PROCESS_WORDS_MAX 8U
+#define PROCESS_TEXT_MAX  (2U * 4096U)
+
+struct process_request {
+	uint32_t id;
+	uint32_t has;
+	uint32_t n_args;
+	uint32_t n_env;
+	char text[PROCESS_TEXT_MAX];
+};
+
+/** processes_open() - the starter; before anything is opened, and before the monitor confines itself
+ *  @ground:  names the toolstack; borrowed for ever. 0, or -1 after a log line */
+int processes_open(const char *ground) MUST_CHECK;
+
+/** processes_watch() - fn is called when the starter has ended, without which nothing can be started */
+int processes_watch(struct loop *loop, void (*fn)(void *arg, uint32_t events), void *arg)
+        MUST_CHECK;
+void processes_close(struct loop *loop);
+
+/** process_find() - the program of a row; 0 or -1 with errno */
+int process_find(enum process_id id, const char *ground, char path[PATH_MAX]) MUST_CHECK;
+
+/** process_child() - what the starter's children do: child.c */
+void process_child(void *arg, const void *untrusted_request, size_t len, const int *fds,
+                   size_t n_fds);
 
 /**
  * process_start() - runs it once its record is written

@@ -245,18 +245,15 @@ static int attach(struct service *s, struct ends *e)
 static int start_one(struct service *s, const int peers[PROCESS_PEERS_MAX])
 {
 	struct monitor *m = s->monitor;
-	char log[64], program[64];
+	char log[64];
 	struct process_start start = {
 	        .id = s->id, .fds = {-1, -1, -1, -1}, .stdin_fd = -1, .log = log};
 	struct ends e;
 	int r;
 
 	(void)snprintf(log, sizeof(log), "%s.log", rule_of(s)->program);
-	if (s->id == PROCESS_TOOLSTACK) {
-		(void)snprintf(program, sizeof(program), "skerry-ground-%s", m->ground);
+	if (s->id == PROCESS_TOOLSTACK)
 		(void)snprintf(log, sizeof(log), "skerry-ground-%s.log", m->ground);
-		start.program = program;
-	}
 	start.record.kind = RECORD_SYSTEM;
 	start.record.domid = (uint32_t)s->id;
 	s->started_ns = loop_now_ns();

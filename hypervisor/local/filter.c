@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -17,11 +18,15 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
-/* name, error, why */
+/* What the maker of qubes does itself. */
+enum { MAKERS = true };
+
+/* name, error, why, whether the maker may */
 static const struct {
 	const char *name;
 	int error;
 	const char *why;
+	bool maker;
 } refused[] = {
         {"add_key", EPERM, "keyrings know no namespaces"},
         {"keyctl", EPERM, "keyrings know no namespaces"},
@@ -32,21 +37,21 @@ static const struct {
         {"io_uring_setup", ENOSYS, "goes past this filter"},
         {"io_uring_enter", ENOSYS, "goes past this filter"},
         {"io_uring_register", ENOSYS, "goes past this filter"},
-        {"mount", EPERM, "file systems' parsers"},
-        {"umount2", EPERM, "what a mount hides"},
+        {"mount", EPERM, "file systems' parsers", MAKERS},
+        {"umount2", EPERM, "what a mount hides", MAKERS},
         {"umount", EPERM, "what a mount hides"},
-        {"pivot_root", EPERM, "another root"},
-        {"chroot", EPERM, "another root"},
-        {"move_mount", EPERM, "as mount"},
-        {"open_tree", EPERM, "as mount"},
-        {"fsopen", EPERM, "as mount"},
-        {"fsconfig", EPERM, "as mount"},
-        {"fsmount", EPERM, "as mount"},
-        {"fspick", EPERM, "as mount"},
-        {"mount_setattr", EPERM, "as mount"},
-        {"unshare", EPERM, "new namespaces"},
-        {"setns", EPERM, "other namespaces"},
-        {"clone3", ENOSYS, "its flags cannot be seen here; the C library takes clone then"},
+        {"pivot_root", EPERM, "another root", MAKERS},
+        {"chroot", EPERM, "another root", MAKERS},
+        {"move_mount", EPERM, "as mount", MAKERS},
+        {"open_tree", EPERM, "as mount", MAKERS},
+        {"fsopen", EPERM, "as mount", MAKERS},
+        {"fsconfig", EPERM, "as mount", MAKERS},
+        {"fsmount", EPERM, "as mount", MAKERS},
+        {"fspick", EPERM, "as mount", MAKERS},
+        {"mount_setattr", EPERM, "as mount", MAKERS},
+        {"unshare", EPERM, "new namespaces", MAKERS},
+        {"setns", EPERM, "other namespaces", MAKERS},
+        {"clone3", ENOSYS, "its flags cannot be seen here; the C library takes clone then", MAKERS},
         {"open_by_handle_at", EPERM, "files outside the tree"},
         {"name_to_handle_at", EPERM, "names for the former"},
         {"kexec_load", EPERM, "another kernel"},
@@ -95,12 +100,14 @@ static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
  * looks at no more of it. */
 static const unsigned int terminals[] = {TIOCSTI, 0x541cU /* TIOCLINUX */};
 
-static int add_calls(scmp_filter_ctx ctx)
+static int add_calls(scmp_filter_ctx ctx, bool maker)
 {
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
 		int call = seccomp_syscall_resolve_name(refused[i].name);
 		int r;
 
+		if (maker && refused[i].maker)
+			continue;
 		if (call == __NR_SCMP_ERROR)
 			continue; /* a library older than the call */
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)refused[i].error), call, 0);
@@ -170,12 +177,28 @@ int local_filter_make(void)
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	int r = -1;
 
-	if (fd >= 0 && ctx && add_architectures(ctx) == 0 && add_calls(ctx) == 0 &&
+	if (fd >= 0 && ctx && add_architectures(ctx) == 0 && add_calls(ctx, false) == 0 &&
 	    add_arguments(ctx) == 0)
 		r = seccomp_export_bpf(ctx, fd);
 	seccomp_release(ctx);
 	if (r == 0)
 		return fd_take(&fd);
 	LOG("the filter of system calls cannot be made");
+	return -1;
+}
+
+int local_filter_maker(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int r = -1;
+
+	if (!SKERRY_CONFINE)
+		r = 0;
+	else if (ctx && add_architectures(ctx) == 0 && add_calls(ctx, true) == 0)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	if (r == 0)
+		return 0;
+	LOG("the filter of the maker of qubes cannot be made");
 	return -1;
 }

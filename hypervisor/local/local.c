@@ -20,7 +20,7 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 
-static struct local local = {.records = -1, .cgroups = -1, .filter = -1, .own_netns = -1};
+static struct local local = {.records = -1, .cgroups = -1, .filter = -1, .maker = STARTER_EMPTY};
 
 /* Places in a record's data. */
 enum {
@@ -333,6 +333,15 @@ static int make_places(void)
 	return 0;
 }
 
+/* The next toolstack has one again; the qubes run on. */
+static void on_maker_end(void *arg, uint32_t events)
+{
+	(void)arg;
+	(void)events;
+	LOG("the maker of qubes has ended: leaving, for a new toolstack to go on");
+	loop_stop(local.loop, 1);
+}
+
 static int open_ground(struct toolstack *t)
 {
 	local.toolstack = t;
@@ -351,9 +360,8 @@ static int open_ground(struct toolstack *t)
 		LOG_ERRNO("records");
 		return -1;
 	}
-	local.filter = local_filter_make();
-	if (local.filter < 0 || local_guest_make(&local) || local_net_open(&local) ||
-	    local_userns_enter(&local))
+	if (local_guest_make(&local) || local_userns_enter(&local) || local_maker_open(&local) ||
+	    starter_watch(&local.maker, local.loop, on_maker_end, NULL) || local_confine(&local))
 		return -1;
 	local_net_adopt(&local);
 	for (uint32_t domid = 1; domid <= MONITOR_DOMID_MAX; domid++) {

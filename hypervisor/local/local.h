@@ -9,6 +9,7 @@
 #include "hypervisor/hypervisor.h"
 #include "process/proc.h"
 #include "process/record.h"
+#include "process/starter.h"
 
 /*
  * The local ground: a qube is a set of namespaces made by bubblewrap. What it isolates and what it does
@@ -67,11 +68,11 @@ struct local_qube {
 struct local {
 	struct toolstack *toolstack;
 	struct loop *loop;
-	int records;   /* folder */
-	int cgroups;   /* folder below which each qube gets its own; -1: there are none to be had */
-	int filter;    /* the system call filter of qubes */
-	int own_netns; /* dom0's network */
-	bool root;     /* real root: each qube has its own outer user */
+	int records; /* folder */
+	int cgroups; /* folder below which each qube gets its own; -1: there are none to be had */
+	int filter;  /* the system call filter of qubes; the maker has it */
+	struct starter maker;
+	bool root; /* real root: each qube has its own outer user */
 	char bwrap[PATH_MAX];
 	char pasta[PATH_MAX]; /* "": not installed */
 	char guest[PATH_MAX]; /* tree of what Skerry puts into qubes */
@@ -92,6 +93,9 @@ void local_failed(struct local_qube *q, struct ask *ask, enum monitor_error erro
 /** local_save() - the qube's record; 0 or -1 with errno */
 int local_save(struct local_qube *q) MUST_CHECK;
 
+/* What a child exits with that finds a volume missing: MONITOR_E_VOLUME. */
+#define LOCAL_EXIT_VOLUME 65
+
 /* start.c */
 void local_start(struct local_qube *q, struct ask ask, const struct monitor_create *create);
 /** local_start_over() - what was open for the start is closed */
@@ -110,6 +114,9 @@ int local_guest_make(struct local *local) MUST_CHECK;
 
 /* filter.c: a memfd with the program of system calls that qubes may not make; -1 after a log line */
 int local_filter_make(void) MUST_CHECK;
+/** local_filter_maker() - for this process and all it starts: the part of it that whoever makes qubes can
+ *  do without, too; 0, or -1 after a log line */
+int local_filter_maker(void) MUST_CHECK;
 
 /* freeze.c: 0 or -1 with errno */
 int local_freeze(struct local_qube *q) MUST_CHECK;
@@ -137,8 +144,24 @@ int local_cgroup_set(const struct local_qube *q, const char *file, const char *t
 ssize_t local_cgroup_read(const struct local_qube *q, const char *file, char *text, size_t max)
         MUST_CHECK;
 
+/* maker.c: the process that makes qubes and their networks for a toolstack that may not; 0, or -1 after a
+ * log line */
+int local_maker_open(struct local *local) MUST_CHECK;
+/** local_maker_qube() - bubblewrap with a qube: a child of ours, or -1 with errno. Borrows both
+ *  descriptors: to the first process, and for what is said until then */
+pid_t local_maker_qube(const struct local_qube *q, const struct monitor_create *create, int sock,
+                       int err) MUST_CHECK;
+/** local_maker_network() - pasta between a qube and its netvm (NULL: dom0's network), once a byte comes
+ *  from go, which is borrowed; a child of ours, or -1 with errno */
+pid_t local_maker_network(const struct local_qube *q, const struct local_qube *netvm, int go)
+        MUST_CHECK;
+
+/* rights.c: 0, or -1 after a log line */
+int local_confine(struct local *local) MUST_CHECK;
+
 /* network.c */
-int local_net_open(struct local *local) MUST_CHECK;
+/** local_net_exec() - in the maker's child: waits for the byte and becomes pasta */
+NORETURN void local_net_exec(const struct local_qube *q, const struct local_qube *netvm, int go);
 /** local_net_connect() - as q->net and q->ip say; answers ask (serial 0: nobody) */
 void local_net_connect(struct local_qube *q, struct ask ask);
 void local_net_drop(struct local_qube *q);

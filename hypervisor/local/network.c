@@ -37,15 +37,6 @@
 
 static void start(struct local_qube *q);
 
-int local_net_open(struct local *local)
-{
-	local->own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (local->own_netns >= 0)
-		return 0;
-	LOG_ERRNO("/proc/self/ns/net");
-	return -1;
-}
-
 /* The answer that somebody may wait for. */
 static void answer(struct local_qube *q, const char *failure)
 {
@@ -97,14 +88,13 @@ void local_net_drop(struct local_qube *q)
 
 /* The child that becomes pasta. */
 
-static int enter_netvm(const struct local *local, const struct local_qube *netvm)
+static int enter_netvm(const struct local_qube *netvm)
 {
 	char path[48];
 	OWNED_FD int fd = -1;
 
 	if (!netvm)
 		return 0;
-	(void)local;
 	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)netvm->init.pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -1 : setns(fd, CLONE_NEWNET);
@@ -136,8 +126,7 @@ static uint32_t gateway_of(const struct local_qube *q, const struct local_qube *
 	return gateway == q->ip ? gateway ^ 3U : gateway;
 }
 
-NORETURN static void become_pasta(const struct local_qube *q, const struct local_qube *netvm,
-                                  int go)
+void local_net_exec(const struct local_qube *q, const struct local_qube *netvm, int go)
 {
 	uid_t id = MONITOR_OWNER_UID_BASE + q->owner;
 	char own[16], gateway[16], user_ns[48], net_ns[48];
@@ -157,7 +146,7 @@ NORETURN static void become_pasta(const struct local_qube *q, const struct local
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
-	if (owner < 0 || enter_netvm(q->local, netvm) ||
+	if (owner < 0 || enter_netvm(netvm) ||
 	    (q->local->root &&
 	     (setgroups(0, NULL) || setresgid(id, id, id) || setresuid(id, id, id)))) {
 		LOG_ERRNO("%s: the network of its netvm", q->name);
@@ -228,11 +217,7 @@ static int spawn(struct local_qube *q, const struct local_qube *netvm)
 
 	if (pipe2(go, O_CLOEXEC))
 		return -1;
-	pid = fork();
-	if (pid == 0) {
-		(void)fd_close(go[1]);
-		become_pasta(q, netvm, go[0]);
-	}
+	pid = local_maker_network(q, netvm, go[0]);
 	r = pid < 0 ? -1 : proc_watch(q->local->loop, &q->net.pasta, pid, on_pasta_end, q);
 	if (r == 0 && (save_pasta(q) || write(go[1], &byte, 1) != 1))
 		r = -1;

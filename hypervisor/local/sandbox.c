@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From the forked toolstack to bubblewrap to the qube's first process: the root, the outer user, the
+ * From the maker's child to bubblewrap to the qube's first process: the root, the outer user, the
  * command line. Everything here runs in the child and ends with exec or with exit and a line on
  * descriptor 2, which start.c hands to whoever asked for the qube.
  */
@@ -166,11 +166,57 @@ static int reset(void)
 	return sigprocmask(SIG_SETMASK, &none, NULL) || setrlimit(RLIMIT_CORE, &core) ? -1 : 0;
 }
 
+/* What there must be is looked for before anything is made, so that the answer names it. */
+static const char *wrong_volume(const struct monitor_volume *v, const char *role)
+{
+	static char text[MONITOR_TEXT_LEN];
+	const char *why = NULL;
+	struct stat st;
+
+	if (v->kind == MONITOR_VOLUME_HOST && strcmp(role, "root") == 0)
+		return NULL;
+	if (v->kind == MONITOR_VOLUME_NONE)
+		why = "is missing";
+	else if (v->kind != MONITOR_VOLUME_DIR)
+		why = "is no folder, and this ground takes nothing else: choose a pool of folders";
+	else if (stat(v->path, &st) || !S_ISDIR(st.st_mode))
+		why = "has no folder on disk";
+	if (!why)
+		return NULL;
+	(void)snprintf(text, sizeof(text), "the %s volume %s", role, why);
+	return text;
+}
+
+/* Of the other volumes (volatile, kernel) this ground has no use. */
+static const char *missing(const struct monitor_create *c)
+{
+	static const char *const roles[] = {"root", "private"};
+	static const struct monitor_volume none;
+
+	for (size_t r = 0; r < ARRAY_LEN(roles); r++) {
+		const struct monitor_volume *v = &none;
+		const char *why;
+
+		for (size_t i = 0; i < MONITOR_VOLUMES_MAX; i++)
+			if (strcmp(c->volumes[i].role, roles[r]) == 0)
+				v = &c->volumes[i];
+		why = wrong_volume(v, roles[r]);
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
 NORETURN void local_sandbox_exec(const struct local *local, const struct local_qube *q,
                                  const struct monitor_create *create, int sock)
 {
 	static struct words args, env;
+	const char *text = missing(create);
 
+	if (text) {
+		LOG("%s", text);
+		_exit(LOCAL_EXIT_VOLUME);
+	}
 	if (reset() || mounts_private()) {
 		LOG_ERRNO("a mount namespace");
 		_exit(1);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The start of a qube: a child that becomes bubblewrap, the first byte of the qube's own first process,
+ * The start of a qube: a child of the maker's that becomes bubblewrap, the first byte of the qube's own first process,
  * its record, and then the answer.
  *
- *   fork --byte with the kernel's word on who sent it--> record written --byte back--> CREATED
+ *   child --byte with the kernel's word on who sent it--> record written --byte back--> CREATED
  *
  * Until the byte back nothing of the qube runs. Should the toolstack die before, its socket ends, and
  * with it that process: what has no record does not run.
@@ -98,7 +98,12 @@ static void on_wrapper_end(void *arg, int wait_status)
 
 	if (q->start.ask.serial) {
 		last_words(q, text, sizeof(text));
-		give_up(q, MONITOR_E_GROUND, text);
+		give_up(q,
+		        wait_status != PROC_STATUS_UNKNOWN && WIFEXITED(wait_status) &&
+		                        WEXITSTATUS(wait_status) == LOCAL_EXIT_VOLUME
+		                ? MONITOR_E_VOLUME
+		                : MONITOR_E_GROUND,
+		        text);
 		return;
 	}
 	/* Killed alone it leaves the qube running. */
@@ -178,66 +183,18 @@ static void on_ready(void *arg, uint32_t events)
 	begin(q);
 }
 
-/* What there must be is looked for before anything is made, so that the answer names it. */
-static const char *wrong_volume(const struct monitor_volume *v, const char *role)
-{
-	static char text[MONITOR_TEXT_LEN];
-	const char *why = NULL;
-	struct stat st;
-
-	if (v->kind == MONITOR_VOLUME_HOST && strcmp(role, "root") == 0)
-		return NULL;
-	if (v->kind == MONITOR_VOLUME_NONE)
-		why = "is missing";
-	else if (v->kind != MONITOR_VOLUME_DIR)
-		why = "is no folder, and this ground takes nothing else: choose a pool of folders";
-	else if (stat(v->path, &st) || !S_ISDIR(st.st_mode))
-		why = "has no folder on disk";
-	if (!why)
-		return NULL;
-	(void)snprintf(text, sizeof(text), "the %s volume %s", role, why);
-	return text;
-}
-
-/* Of the other volumes (volatile, kernel) this ground has no use. */
-static const char *missing(const struct monitor_create *c, enum monitor_error *error)
-{
-	static const char *const roles[] = {"root", "private"};
-	static const struct monitor_volume none;
-
-	*error = MONITOR_E_VOLUME;
-	for (size_t r = 0; r < ARRAY_LEN(roles); r++) {
-		const struct monitor_volume *v = &none;
-		const char *why;
-
-		for (size_t i = 0; i < MONITOR_VOLUMES_MAX; i++)
-			if (strcmp(c->volumes[i].role, roles[r]) == 0)
-				v = &c->volumes[i];
-		why = wrong_volume(v, roles[r]);
-		if (why)
-			return why;
-	}
-	return NULL;
-}
-
 static int make_child(struct local_qube *q, const struct monitor_create *create)
 {
 	struct local *local = q->local;
-	OWNED_FD int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int sock[2] = {-1, -1}, err[2] = {-1, -1};
 	int on = 1, r = -1;
 	pid_t pid;
 
-	if (null_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) ||
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) ||
 	    setsockopt(sock[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ||
 	    pipe2(err, O_CLOEXEC) || fd_set_blocking(err[0], false))
 		goto out;
-	pid = fork();
-	if (pid == 0) {
-		if (dup2(null_fd, 0) < 0 || dup2(err[1], 1) < 0 || dup2(err[1], 2) < 0)
-			_exit(1);
-		local_sandbox_exec(local, q, create, sock[1]);
-	}
+	pid = local_maker_qube(q, create, sock[1], err[1]);
 	if (pid < 0)
 		goto out;
 	if (proc_watch(local->loop, &q->wrapper, pid, on_wrapper_end, q)) {
@@ -260,15 +217,8 @@ out:
 
 void local_start(struct local_qube *q, struct ask ask, const struct monitor_create *create)
 {
-	enum monitor_error error;
-	const char *text = missing(create, &error);
-
 	q->start.ask = ask;
 	q->state = LOCAL_STARTING;
-	if (text) {
-		give_up(q, error, text);
-		return;
-	}
 	if (make_child(q, create)) {
 		LOG_ERRNO("%s cannot be started", q->name);
 		give_up(q, MONITOR_E_MEMORY, "no process for the qube can be made");

@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/io_uring.h>
 #include <linux/openat2.h>
 #include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -193,6 +195,13 @@ static int signal_other(const struct attack_world *w)
 	return result(kill(w->victim, SIGCONT));
 }
 
+static int signal_by_descriptor(const struct attack_world *w)
+{
+	int fd = (int)syscall(SYS_pidfd_open, w->victim, 0U);
+
+	return fd < 0 ? errno : result(syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0U));
+}
+
 static int map_executable(const struct attack_world *w UNUSED)
 {
 	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -246,6 +255,36 @@ static int use_keyring(const struct attack_world *w UNUSED)
 {
 	/* KEYCTL_GET_KEYRING_ID of the session keyring, created if it is not there. */
 	return result(syscall(SYS_keyctl, 0, -3, 1, 0, 0));
+}
+
+/* Three large parts of the kernel that none of our programs has a use for. */
+static int make_ring(const struct attack_world *w UNUSED)
+{
+	struct io_uring_params params = {0};
+	int fd = (int)syscall(SYS_io_uring_setup, 1, &params);
+
+	(void)fd_close(fd);
+	return result(fd);
+}
+
+static int make_userfault(const struct attack_world *w UNUSED)
+{
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	(void)fd_close(fd);
+	return result(fd);
+}
+
+static int count_events(const struct attack_world *w UNUSED)
+{
+	struct perf_event_attr attr = {.type = PERF_TYPE_SOFTWARE,
+	                               .size = sizeof(attr),
+	                               .config = PERF_COUNT_SW_CPU_CLOCK,
+	                               .exclude_kernel = 1};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	(void)fd_close(fd);
+	return result(fd);
 }
 
 static int attach_segment(const struct attack_world *w)
@@ -400,6 +439,7 @@ const struct attack attacks[] = {
         {"attach", attach},
         {"read-memory", read_memory},
         {"signal-other", signal_other},
+        {"signal-by-descriptor", signal_by_descriptor},
         {"map-executable", map_executable},
         {"make-executable", make_executable},
         {"change-user", change_user},
@@ -408,6 +448,9 @@ const struct attack attacks[] = {
         {"new-user-space", new_user_space},
         {"load-bpf", load_bpf},
         {"use-keyring", use_keyring},
+        {"make-ring", make_ring},
+        {"make-userfault", make_userfault},
+        {"count-events", count_events},
         {"attach-segment", attach_segment},
         {"map-too-much", map_too_much},
         {"open-too-many", open_too_many},
@@ -431,33 +474,3 @@ const struct attack *attack_find(const char *name)
 	}
 	return NULL;
 }
-
-#if SKERRY_ATTACK
-void attack_from_environment(const char *program)
-{
-	const char *wanted = getenv("SKERRY_ATTACK");
-	const char *text = getenv("SKERRY_ATTACK_WORLD");
-	struct attack_world w = {.tcp_port = -1, .shm_key = -1, .leaked_fd = -1, .victim = -1};
-	size_t len = strlen(program);
-	const struct attack *a;
-	char line[128];
-	int n;
-
-	if (!wanted || strncmp(wanted, program, len) != 0 || wanted[len] != ':')
-		return;
-	a = attack_find(wanted + len + 1);
-	if (!a || !text ||
-	    sscanf(text, "%511s %63s %d %d %d %d %zu %u", w.dir, w.abstract, &w.tcp_port,
-	           &w.shm_key, &w.leaked_fd, &w.victim, &w.memory_max, &w.files_max) != 8)
-		_exit(2);
-	/* Without a result after this line, the process died of the attack. */
-	n = snprintf(line, sizeof(line), "attack %s begins\n", a->name);
-	if (write(2, line, (size_t)n) != n)
-		_exit(3);
-	n = a->run(&w);
-	n = snprintf(line, sizeof(line), "attack %s: %d\n", a->name, n);
-	if (write(2, line, (size_t)n) != n)
-		_exit(3);
-	_exit(0);
-}
-#endif

@@ -38,9 +38,11 @@
 #define LL_REFER       (1ULL << 13)
 #define LL_TRUNCATE    (1ULL << 14)
 /* Legal for what is no folder. */
-#define LL_FILE_ONLY (LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE)
+#define LL_FILE_ONLY    (LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE)
 
-#define LL_READ      (LL_READ_FILE | LL_READ_DIR)
+#define LL_SCOPE_SIGNAL (1ULL << 1)
+
+#define LL_READ         (LL_READ_FILE | LL_READ_DIR)
 #define LL_WRITE                                                                                   \
 	(LL_WRITE_FILE | LL_REMOVE_DIR | LL_REMOVE_FILE | LL_MAKE_DIR | LL_MAKE_REG |              \
 	 LL_MAKE_SOCK | LL_REFER | LL_TRUNCATE)
@@ -93,6 +95,7 @@ static int add_path(int ruleset, const struct confine_path *p, uint64_t handled)
 int sandbox_landlock(const struct confine_rights *rights)
 {
 	OWNED_FD int ruleset = -1;
+	struct ruleset_attr attr;
 	long abi = syscall(LL_CREATE_RULESET, NULL, (size_t)0, LL_VERSION_FLAG);
 
 	if (abi < 1) {
@@ -100,7 +103,10 @@ int sandbox_landlock(const struct confine_rights *rights)
 		return -1;
 	}
 	abi = MIN(abi, (long)ARRAY_LEN(abis) - 1);
-	ruleset = (int)syscall(LL_CREATE_RULESET, &abis[abi].attr, abis[abi].attr_len, 0U);
+	attr = abis[abi].attr;
+	if (rights->signals)
+		attr.scoped &= ~LL_SCOPE_SIGNAL;
+	ruleset = (int)syscall(LL_CREATE_RULESET, &attr, abis[abi].attr_len, 0U);
 	if (ruleset < 0) {
 		LOG_ERRNO("Landlock rule set");
 		return -1;

@@ -50,12 +50,12 @@ static int map_self(uid_t uid, gid_t gid)
 	return 0;
 }
 
-static int new_spaces(void)
+static int new_spaces(const struct confine_rights *rights)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 
-	if (unshare(CLONE_NEWUSER | NEW_SPACES) == 0)
+	if (!rights->same_users && unshare(CLONE_NEWUSER | NEW_SPACES) == 0)
 		return map_self(uid, gid);
 	/* Root where user namespaces are switched off. */
 	if (unshare(NEW_SPACES) == 0)
@@ -175,7 +175,7 @@ int sandbox_namespaces(const struct confine_rights *rights)
 	CHECK(rights->n_paths <= ARRAY_LEN(trees));
 	for (size_t i = 0; i < ARRAY_LEN(trees); i++)
 		trees[i] = -1;
-	r = new_spaces();
+	r = new_spaces(rights);
 	if (r == 0)
 		r = hold_paths(rights, trees);
 	if (r == 0)

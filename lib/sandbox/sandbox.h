@@ -53,10 +53,14 @@ struct confine_rights {
 	size_t n_calls;
 	const struct confine_path *paths; /* may be NULL: no path at all */
 	size_t n_paths;                   /* at most CONFINE_PATHS_MAX */
+	bool signals;                     /* Landlock lets it signal other processes */
+	bool same_users; /* namespaces: no new user namespace, so it must have the right to mount, and
+	                    its capabilities stay what they are */
 	const int *fds; /* descriptors that stay, at most 64; NULL with n_fds 0: all stay */
 	size_t n_fds;
 	uint64_t
-	        capabilities; /* bits by number that are kept, of those it has; not with namespaces */
+	        capabilities; /* bits by number that are kept, of those it has; not with namespaces of
+	                         another user namespace */
 	uint64_t memory_max; /* RLIMIT_AS, bytes; 0: none */
 	uint32_t files_max;  /* RLIMIT_NOFILE; 0: none */
 	uint32_t required;   /* confine_mechanism that must work */
