@@ -19,7 +19,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
-#define ROUNDS_MAX 100U /* looks, one millisecond between them; chosen */
+#define ROUNDS_MAX 2000U /* looks, one millisecond between them; chosen: a loaded machine */
 
 static void wait_a_little(void)
 {

@@ -38,7 +38,8 @@
 #define LL_REFER       (1ULL << 13)
 #define LL_TRUNCATE    (1ULL << 14)
 /* Legal for what is no folder. */
-#define LL_FILE_ONLY    (LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE)
+#define LL_IOCTL_DEV    (1ULL << 15)
+#define LL_FILE_ONLY    (LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE | LL_IOCTL_DEV)
 
 #define LL_SCOPE_SIGNAL (1ULL << 1)
 
@@ -84,6 +85,8 @@ static int add_path(int ruleset, const struct confine_path *p, uint64_t handled)
 	attr.allowed = p->create ? LL_CREATE : LL_READ | (p->write ? LL_WRITE : 0);
 	if (p->write && p->links)
 		attr.allowed |= LL_MAKE_FIFO | LL_MAKE_SYM;
+	if (p->write && p->devices)
+		attr.allowed |= LL_IOCTL_DEV;
 	if (p->run)
 		attr.allowed |= LL_EXECUTE;
 	attr.allowed &= handled;

@@ -43,7 +43,8 @@ struct confine_path {
 	bool write; /* false: read files and list directories below; true: also create, write, remove */
 	bool create; /* instead: list directories, make files, directories and symbolic links and write
 	                them; nothing is read or removed. Namespaces alone refuse less: as write */
-	bool links; /* with write: also symbolic links and FIFOs */
+	bool links;   /* with write: also symbolic links and FIFOs */
+	bool devices; /* with write: Landlock lets ioctl pass to devices there */
 	bool run; /* programs there may be run; the namespaces know no such right, they leave it out */
 };
 

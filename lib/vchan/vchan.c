@@ -120,16 +120,28 @@ static int check_config(const struct vchan_config *config)
 	return 0;
 }
 
+int vchan_folder(char *path, size_t path_len)
+{
+	const char *dir = getenv("VCHAN_SOCKET_DIR");
+	int n = 0;
+
+	if (!dir || !*dir)
+		return path_make(path, path_len, DEFAULT_DIR, NULL);
+	n = snprintf(path, path_len, "%s", dir);
+	if (n >= 0 && (size_t)n < path_len)
+		return 0;
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
 static int make_path(char *path, size_t path_len, const struct vchan_config *config, bool is_server)
 {
 	char base[PATH_MAX];
 	const char *dir = config->dir;
 	int n;
 
-	if (!dir || !*dir)
-		dir = getenv("VCHAN_SOCKET_DIR");
 	if (!dir || !*dir) {
-		if (path_make(base, sizeof(base), DEFAULT_DIR, NULL))
+		if (vchan_folder(base, sizeof(base)))
 			return -1;
 		dir = base;
 	}

@@ -65,6 +65,9 @@ void vchan_use_grant(void);
  *  Errors: 0, or -1 with errno EINVAL (a domain that is no number, an unknown transport). */
 int vchan_config_from_env(struct vchan_config *out) MUST_CHECK;
 
+/** vchan_folder() - where peers meet by path, if no dir is given; 0, or -1 with errno ENAMETOOLONG */
+int vchan_folder(char *path, size_t path_len) MUST_CHECK;
+
 /**
  * vchan_listen() / vchan_connect() - a server, or a client that keeps trying until it is closed
  *

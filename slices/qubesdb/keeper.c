@@ -2,6 +2,7 @@
 /*
  * The keeper of a QubesDB: makes the local sockets and the channels, and hands them to the slice, which
  * reads them. It reads no byte of either. A channel that ended is followed by the next one after a pause.
+ * It starts the slice once, and then gives up starting anything: a slice that ends is the end of both.
  */
 #include "slices/qubesdb/keeper.h"
 
@@ -233,9 +234,12 @@ static int set_up(struct qdb_keeper *k)
 	    loop_signal_add(k->loop, SIGINT, on_signal, k) ||
 	    sockets_listen(o->name, o->mode, &rw, &ro) || start_slice(k, rw, ro))
 		return -1;
-	if (o->domid == 0)
-		return sockets_link(o->name);
-	listen_again(k);
+	if (o->domid == 0 && sockets_link(o->name))
+		return -1;
+	if (keeper_confine(o))
+		return -1;
+	if (o->domid != 0)
+		listen_again(k);
 	return 0;
 }
 

@@ -18,4 +18,8 @@ struct keeper_options {
 /** keeper_run() - until SIGTERM; the exit status */
 int keeper_run(const struct keeper_options *options) MUST_CHECK;
 
+/** keeper_confine() - keeper_rights.c: once the slice runs and the sockets are made; 0, or -1 after a log
+ *  line */
+int keeper_confine(const struct keeper_options *options) MUST_CHECK;
+
 #endif

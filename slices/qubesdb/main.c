@@ -147,5 +147,6 @@ int main(int argc, char **argv)
 	if (read_options(argc, argv, &start))
 		return usage(stderr, 1);
 	(void)signal(SIGPIPE, SIG_IGN);
+	fd_close_from(3, &start.keeper.ready_fd, start.keeper.ready_fd < 0 ? 0 : 1);
 	return start.foreground ? keeper_run(&start.keeper) : detached(&start);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The monitor, the toolstack, its maker of qubes and the maker's child, attacked from inside their confinement.
+"""The monitor, the toolstack, its maker of qubes and the maker's child, and the keepers of a qube's QubesDB and
+qrexec, attacked from inside their confinement.
 
 If this fails, whoever takes over one of the processes that hold the system together by what another one
 says to it can do more with it than doc/confinement.md admits. Each attack is run in a test build by the
@@ -23,12 +24,18 @@ import monitor_wire as w  # of tests/blackbox, which admin.py put into the path
 ROOT = os.geteuid() == 0
 # bytes of memory and descriptors, at most; 0: not limited, or by whoever starts it
 admin.LIMITS.update({"skerryd": (1 << 30, 1 << 20), "skerry-ground-local": (256 << 20, 1 << 20),
+                     "skerry-qubesdb": (64 << 20, 64),
                      "skerry-ground-local maker": (0, 0), "skerry-ground-local child": (0, 0)})
 # What is their work, and why. All else is refused.
 MAY = {
     "skerryd": {"signal-by-descriptor": "it ends processes, also those of a monitor before it"},
     "skerry-ground-local": {"signal-by-descriptor": "it ends and stops the processes of qubes",
                             "signal-other": "a child that cannot be watched"},
+    "skerry-qubesdb": {
+        "make-socket": "the broker of channels, or the qube itself where there is none",
+        "connect-path": "the same: no mechanism of the kernel tells one Unix socket's path from another's",
+        "signal-other": "it ends its slice",
+    },
 }
 if ROOT:
     # The same right tells in whose PID namespace a process is, and no user namespace stands between.
@@ -36,22 +43,23 @@ if ROOT:
 # They make namespaces, mounts and processes; what they have given up goes over to qubes.
 GAVE_UP = ["load-bpf", "use-keyring", "make-ring", "make-userfault", "count-events", "gain-privileges", "use-leaked"]
 MAKERS = ["skerry-ground-local maker", "skerry-ground-local child"]
-CAPS = {"skerryd": 1 << 5 | 1 << 1 | 1 << 2, "skerry-ground-local": 1 << 5 | 1 << 19}
+CAPS = {"skerryd": 1 << 5 | 1 << 1 | 1 << 2, "skerry-ground-local": 1 << 5 | 1 << 19, "skerry-qubesdb": 1 << 1}
 
 
 class Program:
     """One that runs, in the world, with an attacker in it or none."""
 
     def __init__(self, world, name, attack=None):
-        env = world.environment(name, attack)
+        env = dict(world.environment(name, attack), SKERRY_ROOT=world.root)
         os.makedirs(os.path.join(world.root, "run/skerry"), exist_ok=True)
         self.ours, theirs = w.pair()
         theirs.set_inheritable(True)
         argv = {
             "skerryd": ["monitor/skerryd", "--without=skerry-ground-local", "--without=skerry-channels",
                         "--without=skerry-policy", f"--admin-fd={theirs.fileno()}"],
+            "skerry-qubesdb": ["slices/qubesdb/skerry-qubesdb", "--foreground", "42", "v"],
         }.get(name, ["hypervisor/skerry-ground-local", f"--monitor-fd={theirs.fileno()}"])
-        self.process = subprocess.Popen([os.path.join(BUILD, argv[0]), "--root=" + world.root, *argv[1:]], env=env,
+        self.process = subprocess.Popen([os.path.join(BUILD, argv[0]), *argv[1:]], env=env,
                                         pass_fds=[LEAKED, theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         theirs.close()
         if name.endswith(" child"):
@@ -98,7 +106,7 @@ def as_seen(world, name):
     try:
         if name == "skerryd":
             w.Peer(program.ours).send(w.HELLO, 1, version=1)
-        else:
+        elif name == "skerry-ground-local":
             w.Peer(program.ours).wait(lambda m: m.kind == w.END)
         proc = f"/proc/{program.process.pid}/"
         # Until it has confined itself.
@@ -114,7 +122,8 @@ def as_seen(world, name):
         found["memory"] = one_of(limits, "Max address space")[0]
         found["core"] = one_of(limits, "Max core file size")[0]
         found["owner"] = os.stat(proc + "status").st_uid
-        caps = CAPS[name] if ROOT or name != "skerryd" else 0
+        # An ordinary user's toolstack has its capabilities in a user namespace of its own.
+        caps = CAPS[name] if ROOT or name == "skerry-ground-local" else 0
         wanted = {"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "%016x" % caps, "memory": str(admin.LIMITS[name][0]),
                   "core": "0", "owner": 0}
         return "" if found == wanted else f"{found!r}, not {wanted!r}"
