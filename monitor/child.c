@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -228,6 +229,35 @@ NORETURN static void run(const struct start *s, const char *ground, int fds[PROC
 	_exit(111);
 }
 
+/* The end of the system. */
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	/* Not across to another file system, and not the folder itself. */
+	if (ftw->level > 0 && remove(path))
+		LOG_ERRNO("%s", path);
+	return 0;
+}
+
+/* After an orderly end nothing of the system is left below /run/skerry, and no door that nobody opens. */
+static void clear_run(void)
+{
+	static const char *const doors[] = {"/run/qubesd.sock", "/run/qubesd.internal.sock",
+	                                    "/run/qubesd.misc.sock", "/run/qubes/policy.sock",
+	                                    "/run/qubes/policy.calls.sock"};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(doors); i++)
+		if (path_make(path, sizeof(path), doors[i], NULL) == 0 && unlink(path) &&
+		    errno != ENOENT)
+			LOG_ERRNO("%s", path);
+
+	if (path_make(path, sizeof(path), "/run/skerry", NULL) == 0)
+		(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
 void process_child(void *arg, const void *untrusted_request, size_t len, const int *fds,
                    size_t n_fds)
 {
@@ -237,6 +267,10 @@ void process_child(void *arg, const void *untrusted_request, size_t len, const i
 	struct start s = {0};
 	uint8_t byte;
 
+	if (len == sizeof(untrusted->id) && untrusted->id == PROCESS_CLEAR && n_fds == 0) {
+		clear_run();
+		_exit(0);
+	}
 	if (check(untrusted, len, &s) || null_fd < 0 || n_fds == 0 ||
 	    sort_descriptors(untrusted->has, fds, n_fds, sorted, null_fd)) {
 		LOG("a start that the table does not allow is refused");

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -184,33 +183,6 @@ static int take_lock(struct monitor *m)
 	}
 	LOG_ERRNO("another skerryd runs here: %s", path);
 	return -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	/* Not across to another file system, and not the folder itself. */
-	if (ftw->level > 0 && remove(path))
-		LOG_ERRNO("%s", path);
-	return 0;
-}
-
-/* After an orderly end nothing of the system is left below /run/skerry, and no door that nobody opens. */
-static void clear_run(void)
-{
-	static const char *const doors[] = {"/run/qubesd.sock", "/run/qubesd.internal.sock",
-	                                    "/run/qubesd.misc.sock", "/run/qubes/policy.sock",
-	                                    "/run/qubes/policy.calls.sock"};
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < ARRAY_LEN(doors); i++)
-		if (path_make(path, sizeof(path), doors[i], NULL) == 0 && unlink(path) &&
-		    errno != ENOENT)
-			LOG_ERRNO("%s", path);
-
-	if (path_make(path, sizeof(path), "/run/skerry", NULL) == 0)
-		(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 /* Signals and options. */
@@ -398,7 +370,7 @@ int main(int argc, char **argv)
 		return monitor.lock >= 0 && errno == EWOULDBLOCK ? EXIT_AGAIN : 1;
 	status = loop_run(monitor.loop);
 	if (status == 0)
-		clear_run();
+		processes_clear();
 	processes_close(monitor.loop);
 	return status == 3 ? 0 : status < 0 ? 1 : status;
 }

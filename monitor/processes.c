@@ -45,6 +45,17 @@ void processes_close(struct loop *loop)
 	starter_close(&starter, loop);
 }
 
+void processes_clear(void)
+{
+	const uint32_t id = PROCESS_CLEAR;
+	pid_t pid = starter_run(&starter, &id, sizeof(id), NULL, 0);
+
+	if (pid < 0)
+		LOG_ERRNO("the folders of the system are not emptied");
+	else
+		(void)waitpid(pid, NULL, 0);
+}
+
 int process_find(enum process_id id, const char *ground, char path[PATH_MAX])
 {
 	const struct process_rule *rule = &process_rules[id];

@@ -28,6 +28,9 @@ enum process_id {
 	PROCESS_MAX
 };
 
+/* In a request: no process, but what the system left in its folders goes. */
+#define PROCESS_CLEAR UINT32_MAX
+
 enum process_flag {
 	PER_SYSTEM = 1 << 0,
 	PER_QUBE = 1 << 1,
@@ -92,6 +95,8 @@ int processes_open(const char *ground) MUST_CHECK;
 int processes_watch(struct loop *loop, void (*fn)(void *arg, uint32_t events), void *arg)
         MUST_CHECK;
 void processes_close(struct loop *loop);
+/** processes_clear() - after an orderly end nothing of the system is left in its folders for running */
+void processes_clear(void);
 
 /** process_find() - the program of a row; 0 or -1 with errno */
 int process_find(enum process_id id, const char *ground, char path[PATH_MAX]) MUST_CHECK;

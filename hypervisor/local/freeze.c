@@ -19,7 +19,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
-#define ROUNDS_MAX 2000U /* looks, one millisecond between them; chosen: a loaded machine */
+#define ROUNDS_MAX 1000U /* looks, one millisecond between them; chosen: a loaded machine */
 
 static void wait_a_little(void)
 {
@@ -75,6 +75,7 @@ static void signal_member(const struct local_qube *q, pid_t pid, int signo)
 }
 
 struct look {
+	unsigned int number; /* of looks before this one */
 	unsigned int seen;
 	unsigned int running;
 };
@@ -87,7 +88,12 @@ static void stop_one(void *arg, struct local_qube *q, pid_t pid)
 	look->seen++;
 	if (state == 0 || strchr("TtZX", state))
 		return;
-	look->running++;
+	/*
+	 * Who waits within the kernel stops before its next instruction, for the signal is there. One that
+	 * waits for its vfork() child to run a program waits for ever where that child was stopped first.
+	 */
+	if (state != 'D' || look->number == 0)
+		look->running++;
 	signal_member(q, pid, SIGSTOP);
 }
 
@@ -103,7 +109,7 @@ static void continue_one(void *arg, struct local_qube *q, pid_t pid)
 static int look_at_all(struct local_qube *q, struct look *look,
                        void (*fn)(void *arg, struct local_qube *q, pid_t pid))
 {
-	*look = (struct look){0};
+	look->seen = look->running = 0;
 	if (local_each_process(q->local, q, fn, look))
 		return -1;
 	if (look->seen > 0)
@@ -114,11 +120,11 @@ static int look_at_all(struct local_qube *q, struct look *look,
 
 int local_freeze(struct local_qube *q)
 {
-	struct look look;
+	struct look look = {0};
 
 	if (q->cgroup >= 0)
 		return freeze_group(q, true);
-	for (unsigned int i = 0; i < ROUNDS_MAX; i++) {
+	for (look.number = 0; look.number < ROUNDS_MAX; look.number++) {
 		if (look_at_all(q, &look, stop_one))
 			return -1;
 		if (look.running == 0)
@@ -131,7 +137,7 @@ int local_freeze(struct local_qube *q)
 
 int local_thaw(struct local_qube *q)
 {
-	struct look look;
+	struct look look = {0};
 
 	if (q->cgroup >= 0)
 		return freeze_group(q, false);

@@ -43,7 +43,7 @@ if ROOT:
 # They make namespaces, mounts and processes; what they have given up goes over to qubes.
 GAVE_UP = ["load-bpf", "use-keyring", "make-ring", "make-userfault", "count-events", "gain-privileges", "use-leaked"]
 MAKERS = ["skerry-ground-local maker", "skerry-ground-local child"]
-CAPS = {"skerryd": 1 << 5 | 1 << 1 | 1 << 2, "skerry-ground-local": 1 << 5 | 1 << 19, "skerry-qubesdb": 1 << 1}
+CAPS = {"skerryd": 1 << 5, "skerry-ground-local": 1 << 5 | 1 << 19, "skerry-qubesdb": 1 << 1}
 
 
 class Program:
