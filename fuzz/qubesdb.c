@@ -60,7 +60,7 @@ static void check_store(const struct store *store)
 		CHECK(qubesdb_key_ok(e->path) && qubesdb_path_ok(e->path));
 		CHECK(strlen(e->value) == e->len);
 		CHECK(i == 0 || strcmp(store->entries[i - 1]->path, e->path) < 0);
-		CHECK(store_find(store, e->path) == e);
+		CHECK(entries_find(store, e->path) == e);
 	}
 }
 
@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	channel.room = sizeof(channel.out);
 	ended = false;
 	db.loop = loop;
-	CHECK(store_write(&db.store, "/name", "work", 4) == 0);
+	CHECK(entries_write(&db.store, "/name", "work", 4) == 0);
 	peer = peer_new(&db, &channel, data[0] & 1, &events);
 	CHECK(peer);
 	db.peer = peer;
@@ -96,6 +96,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	CHECK(ended); /* it gets on with its input */
 	check_store(&db.store);
 	(void)peer_free(peer);
-	store_fini(&db.store);
+	entries_fini(&db.store);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,6 +106,15 @@ static int set_up(struct init *init)
 	return read_list(init);
 }
 
+/* The kernel's first process may have few descriptors, and so all that it starts; each lowers it for itself. */
+static void raise_limits(void)
+{
+	const struct rlimit files = {.rlim_cur = 1024, .rlim_max = INIT_FILES_MAX};
+
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		LOG_ERRNO("the limit of descriptors");
+}
+
 /* By the names that the kernel starts when Xen asks it to end, and people know. */
 static int ask_process_1(const char *name)
 {
@@ -137,6 +147,7 @@ int main(int argc, char **argv)
 	if (getpid() != 1)
 		return ask_process_1(argc > 0 ? argv[0] : "");
 	(void)umask(022);
+	raise_limits();
 	(void)reboot(RB_DISABLE_CAD);
 	ground_prepare();
 	open_console();

@@ -15,12 +15,14 @@
  * order. No shell, no configuration but the files of the image itself, nothing from outside.
  */
 
-#define INIT_CHILDREN_MAX   32U
-#define INIT_ARGS_MAX       24U
-#define INIT_FILE_MAX       8192U /* bytes of the list of children */
-#define INIT_READY_MS       60000 /* until a child must be ready; chosen */
-#define INIT_STOP_MS        10000 /* until a child that was asked to end is killed; chosen */
-#define INIT_BACKOFF_MIN_MS 100   /* before a child is started again; doubles each time */
+#define INIT_CHILDREN_MAX 32U
+#define INIT_ARGS_MAX     24U
+#define INIT_FILE_MAX     8192U  /* bytes of the list of children */
+#define INIT_FILES_MAX    524288 /* descriptors that a child may have; systemd's number */
+#define INIT_READY_MS     60000  /* until a child must be ready; chosen */
+#define INIT_STOP_MS                                                                               \
+	60000 /* until a child that was asked to end is killed: qubes get half a minute */
+#define INIT_BACKOFF_MIN_MS 100 /* before a child is started again; doubles each time */
 #define INIT_BACKOFF_MAX_MS 10000
 #define INIT_STABLE_MS      60000 /* one that ran this long begins with the short pause again */
 #define INIT_READY_FD       3     /* of a child that says by a byte that it is ready */

@@ -4,6 +4,8 @@
     include FILE                          another recipe, beside this one
     deb PACKAGE PATTERN DEST              a program out of a Debian package, with the libraries that it needs
     own PROGRAM DEST                      a program of this repository, below the build tree
+    installed PATTERN…                    what dom0 gets of it when it is installed below /usr
+    in-qube PATTERN…                      what a qube gets of it
     file SOURCE DEST [MODE]               a file beside the recipe, as it is
     dir DEST [MODE]                       an empty folder
     link DEST TARGET
@@ -41,7 +43,7 @@ class Recipe:
                 if not words:
                     continue
                 try:
-                    getattr(self, "do_" + words[0])(os.path.dirname(path), *words[1:])
+                    getattr(self, "do_" + words[0].replace("-", "_"))(os.path.dirname(path), *words[1:])
                 except (AttributeError, TypeError) as e:
                     raise SystemExit("%s:%d: %s" % (path, number, e))
 
@@ -73,6 +75,37 @@ class Recipe:
             raise SystemExit("image: %s is not built" % path)
         with open(path, "rb") as f:
             self.put(dest, stripped(path, f.read()))
+
+    def stage(self):
+        """The tree as scripts/stage.sh has installed it, with the prefix /usr/local."""
+        stage = os.path.join(os.path.dirname(os.path.abspath(self.tree)), "stage")
+        if not os.path.isdir(stage):
+            raise SystemExit("image: %s is not there: scripts/setup.sh release" % stage)
+        return stage
+
+    def take_installed(self, top, pattern, name_of):
+        found = sorted(glob.glob(top + pattern, recursive=True))
+        if not found:
+            raise SystemExit("image: nothing that is installed is called " + pattern)
+        for path in found:
+            dest = name_of(path[len(top):])
+            if os.path.islink(path):
+                self.archive.add(dest, stat.S_IFLNK | 0o777, link_target(path).encode())
+            elif os.path.isfile(path):
+                with open(path, "rb") as f:
+                    data = f.read()
+                mode = 0o755 if os.access(path, os.X_OK) else 0o644
+                self.put(dest, stripped(path, data) if data[:4] == b"\x7fELF" else data, mode)
+
+    def do_installed(self, here, *patterns):
+        for pattern in patterns:
+            place = pattern if pattern.startswith("/etc/") else pattern.replace("/usr/", "/usr/local/", 1)
+            self.take_installed(self.stage(), place, lambda name: name.replace("/usr/local/", "/usr/", 1))
+
+    def do_in_qube(self, here, *patterns):
+        top = os.path.join(self.stage(), "usr/local/lib/skerry/qube")
+        for pattern in patterns:
+            self.take_installed(top, pattern, lambda name: name)
 
     def do_file(self, here, source, dest, mode="644"):
         with open(os.path.join(here, source), "rb") as f:
@@ -146,6 +179,12 @@ class Recipe:
                         self.put(name if name.startswith("/") else "/lib/x86_64-linux-gnu/" + base, f.read())
                     return
         raise SystemExit("image: no package that the recipe names has the library %s" % name)
+
+
+def link_target(path):
+    """In the stage, absolute links lead into it."""
+    target = os.readlink(path)
+    return "/usr/" + target.split("/usr/local/")[1] if "/usr/local/" in target else target
 
 
 def stripped(path, data):

@@ -75,10 +75,8 @@ static int start(struct call *call, const struct monitor_call *c)
 {
 	OWNED_FD int input = make_input(c);
 	char command[MONITOR_USER_LEN + MONITOR_SERVICE_LEN + MONITOR_NAME_LEN + 16];
-	static char broker[PATH_MAX + 64];
-	char path[PATH_MAX];
+	const char *env[CHANNELS_ENV_MAX + 1] = {NULL};
 	const char *const args[] = {"-d", c->name, command, NULL};
-	const char *const env[] = {"VCHAN_TRANSPORT=memfd", "VCHAN_DOMAIN=0", broker, NULL};
 	struct process_start s = {.id = PROCESS_CALL,
 	                          .args = args,
 	                          .env = env,
@@ -87,9 +85,8 @@ static int start(struct call *call, const struct monitor_call *c)
 
 	(void)snprintf(command, sizeof(command), "%s:QUBESRPC %s %s", c->user, c->service,
 	               c->source);
-	if (input < 0 || path_make(path, sizeof(path), "/run/skerry/channels/0/broker.sock", NULL))
+	if (input < 0 || channels_env(call->monitor, env) < 0)
 		return -1;
-	(void)snprintf(broker, sizeof(broker), "VCHAN_BROKER=%s", path);
 	return process_start(call->monitor->loop, call->monitor->records, &s, &call->proc, on_end,
 	                     call);
 }

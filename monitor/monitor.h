@@ -205,6 +205,14 @@ void qube_database_failed(struct qube *q);
 void qube_keeper_ready(struct qube *q);
 void qube_keeper_ended(struct qube *q, int wait_status);
 
+/**
+ * channels_env() - how a process of ours reaches channels on this ground: words for its environment, in
+ * storage that is good until the next call
+ * Errors: how many (at most CHANNELS_ENV_MAX), or -1 with errno.
+ */
+#define CHANNELS_ENV_MAX 3
+int channels_env(const struct monitor *m, const char *words[CHANNELS_ENV_MAX]) MUST_CHECK;
+
 /* call.c */
 void calls_drop(struct monitor *m);
 

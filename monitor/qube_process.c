@@ -168,14 +168,23 @@ static void uuid_word(char *dst, size_t len, const uint8_t u[MONITOR_UUID_LEN])
 	        u[14], u[15]);
 }
 
-static int broker_word(char *dst, size_t len)
+/* Where the hypervisor has channels of its own there is no broker: the keeper makes them (doc/xen.md). */
+int channels_env(const struct monitor *m, const char *words[CHANNELS_ENV_MAX])
 {
+	static char broker[ENV_LEN];
 	char path[PATH_MAX];
 
+	if (m->services[PROCESS_CHANNELS].absent && strcmp(m->ground, "xen") == 0) {
+		words[0] = "VCHAN_TRANSPORT=grant";
+		return 1;
+	}
 	if (path_make(path, sizeof(path), "/run/skerry/channels/0/broker.sock", NULL))
 		return -1;
-	(void)snprintf(dst, len, "VCHAN_BROKER=%s", path);
-	return 0;
+	(void)snprintf(broker, sizeof(broker), "VCHAN_BROKER=%s", path);
+	words[0] = "VCHAN_TRANSPORT=memfd";
+	words[1] = "VCHAN_DOMAIN=0";
+	words[2] = broker;
+	return 3;
 }
 
 static int start_process(struct attendant *a, int ready_fd)
@@ -183,11 +192,10 @@ static int start_process(struct attendant *a, int ready_fd)
 	struct qube *q = a->qube;
 	bool keeper = a->id == PROCESS_KEEPER;
 	char uuid[64], domid[16], log[MONITOR_NAME_LEN + 32];
-	static char broker[ENV_LEN];
+	const char *env[CHANNELS_ENV_MAX + 2] = {NULL};
+	int n = channels_env(q->monitor, env);
 	const char *const args[] = {keeper ? uuid : domid, keeper ? domid : q->name,
 	                            keeper ? q->name : NULL, keeper ? q->user : NULL, NULL};
-	const char *const env[] = {"VCHAN_TRANSPORT=memfd", "VCHAN_DOMAIN=0", broker,
-	                           keeper ? "QREXEC_STARTUP_NOWAIT=1" : NULL, NULL};
 	struct process_start start = {.id = a->id,
 	                              .args = args,
 	                              .env = env,
@@ -195,11 +203,13 @@ static int start_process(struct attendant *a, int ready_fd)
 	                              .fds = {-1, ready_fd, -1, -1},
 	                              .stdin_fd = -1};
 
+	if (n < 0)
+		return -1;
+	if (keeper)
+		env[n] = "QREXEC_STARTUP_NOWAIT=1";
 	uuid_word(uuid, sizeof(uuid), q->uuid);
 	(void)snprintf(domid, sizeof(domid), "%u", q->domid);
 	(void)snprintf(log, sizeof(log), "%s.%s.log", keeper ? "qrexec" : "qubesdb", q->name);
-	if (broker_word(broker, sizeof(broker)))
-		return -1;
 	start.record.kind = record_kind(a);
 	start.record.domid = q->domid;
 	memcpy(start.record.uuid, q->uuid, sizeof(start.record.uuid));

@@ -398,7 +398,9 @@ void services_init(struct monitor *m)
 {
 	for (int id = 0; id < PROCESS_MAX; id++) {
 		struct service *s = &m->services[id];
-		bool absent = s->absent;
+		/* Xen itself is the broker of its grants. */
+		bool absent =
+		        s->absent || (id == PROCESS_CHANNELS && strcmp(m->ground, "xen") == 0);
 
 		*s = (struct service){.monitor = m,
 		                      .id = (enum process_id)id,

@@ -3,7 +3,7 @@
 
 int db_write(struct db *db, const char *path, const void *value, size_t len)
 {
-	if (store_write(&db->store, path, value, len))
+	if (entries_write(&db->store, path, value, len))
 		return -1;
 	if (db->local)
 		local_changed(db->local, path);
@@ -12,7 +12,7 @@ int db_write(struct db *db, const char *path, const void *value, size_t len)
 
 bool db_remove(struct db *db, const char *path)
 {
-	if (!store_remove(&db->store, path))
+	if (!entries_remove(&db->store, path))
 		return false;
 	if (db->local)
 		local_changed(db->local, path);

@@ -23,7 +23,7 @@ struct db {
 	struct peer *peer;   /* NULL: nobody on the other side */
 };
 
-/** db_write(), db_remove() - Errors: as store_write(), store_remove(); the watches were told */
+/** db_write(), db_remove() - Errors: as entries_write(), entries_remove(); the watches were told */
 int db_write(struct db *db, const char *path, const void *value, size_t len) MUST_CHECK;
 bool db_remove(struct db *db, const char *path);
 

@@ -153,7 +153,7 @@ void local_changed(struct local *local, const char *path)
 
 static void do_read(struct client *c, const char *path)
 {
-	const struct store_entry *entry = store_find(&c->local->db->store, path);
+	const struct store_entry *entry = entries_find(&c->local->db->store, path);
 
 	if (input_data_len(&c->in) > 0) {
 		c->last = true; /* as the original */
@@ -175,7 +175,7 @@ static void do_write(struct client *c, const char *path)
 	} else if (!qubesdb_key_ok(path)) {
 		put(c, QUBESDB_ERROR, path, NULL, 0);
 		c->last = true;
-	} else if (store_write(&db->store, path, value, len)) {
+	} else if (entries_write(&db->store, path, value, len)) {
 		LOG_ERRNO("an entry that a local program wrote");
 		put(c, QUBESDB_ERROR, path, NULL, 0);
 	} else {
@@ -192,7 +192,7 @@ static void do_remove(struct client *c, const char *path)
 
 	if (c->read_only || input_data_len(&c->in) > 0) {
 		put(c, QUBESDB_ERROR, path, NULL, 0);
-	} else if (!store_remove(&db->store, path)) {
+	} else if (!entries_remove(&db->store, path)) {
 		put(c, QUBESDB_ERROR_NOENT, path, NULL, 0);
 	} else {
 		put(c, QUBESDB_OK, path, NULL, 0);
@@ -214,7 +214,7 @@ static void do_list(struct client *c, const char *path, bool values)
 		put(c, QUBESDB_ERROR, path, NULL, 0);
 		return;
 	}
-	store_range(store, path, &from, &to);
+	entries_range(store, path, &from, &to);
 	for (size_t i = 0; i < to - from && !c->dead; i++) {
 		const struct store_entry *e = store->entries[backwards ? to - 1 - i : from + i];
 

@@ -115,7 +115,7 @@ static void take_question(struct peer *p, const char *path)
 		return;
 	}
 	p->synced = true;
-	store_range(store, path, &from, &to);
+	entries_range(store, path, &from, &to);
 	for (size_t i = to; i > from && !p->ended; i--)
 		put(p, QUBESDB_RESP_MULTIREAD, store->entries[i - 1]->path,
 		    store->entries[i - 1]->value, store->entries[i - 1]->len);

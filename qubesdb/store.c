@@ -17,7 +17,7 @@ static void entry_free(struct store_entry *entry)
 	free(entry);
 }
 
-void store_fini(struct store *store)
+void entries_fini(struct store *store)
 {
 	for (size_t i = 0; i < store->n; i++)
 		entry_free(store->entries[i]);
@@ -43,7 +43,7 @@ static size_t first_from(const struct store *store, const char *path, size_t len
 	return low;
 }
 
-const struct store_entry *store_find(const struct store *store, const char *path)
+const struct store_entry *entries_find(const struct store *store, const char *path)
 {
 	size_t at = first_from(store, path, 0, false);
 
@@ -103,7 +103,7 @@ static int insert(struct store *store, size_t at, const char *path, char *value,
 	return 0;
 }
 
-int store_write(struct store *store, const char *path, const void *value, size_t len)
+int entries_write(struct store *store, const char *path, const void *value, size_t len)
 {
 	size_t at = first_from(store, path, 0, false);
 	bool exists = at < store->n && strcmp(store->entries[at]->path, path) == 0;
@@ -131,7 +131,7 @@ int store_write(struct store *store, const char *path, const void *value, size_t
 	return 0;
 }
 
-void store_range(const struct store *store, const char *prefix, size_t *ret_from, size_t *ret_to)
+void entries_range(const struct store *store, const char *prefix, size_t *ret_from, size_t *ret_to)
 {
 	size_t len = strlen(prefix);
 
@@ -139,14 +139,14 @@ void store_range(const struct store *store, const char *prefix, size_t *ret_from
 	*ret_to = len > 0 ? first_from(store, prefix, len, true) : store->n;
 }
 
-bool store_remove(struct store *store, const char *path)
+bool entries_remove(struct store *store, const char *path)
 {
 	size_t from, to, len = strlen(path);
 
 	if (len == 0)
 		return false;
 	if (path[len - 1] == '/') {
-		store_range(store, path, &from, &to);
+		entries_range(store, path, &from, &to);
 	} else {
 		from = first_from(store, path, 0, false);
 		to = from < store->n && strcmp(store->entries[from]->path, path) == 0 ? from + 1

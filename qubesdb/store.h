@@ -24,22 +24,22 @@ struct store {
 	size_t bytes; /* charged: values and what an entry costs */
 };
 
-void store_fini(struct store *store);
+void entries_fini(struct store *store);
 
-/** store_find() - NULL: no such entry */
-const struct store_entry *store_find(const struct store *store, const char *path);
+/** entries_find() - NULL: no such entry */
+const struct store_entry *entries_find(const struct store *store, const char *path);
 
 /**
- * store_write() - set or replace
+ * entries_write() - set or replace
  * @path:  qubesdb_key_ok(); @value: no NUL inside
  * Errors: 0; -1 with errno ENOSPC (the store is full) or ENOMEM; the store is as before then.
  */
-int store_write(struct store *store, const char *path, const void *value, size_t len) MUST_CHECK;
+int entries_write(struct store *store, const char *path, const void *value, size_t len) MUST_CHECK;
 
-/** store_remove() - whether there was anything: one entry, or all below a path that ends in a slash */
-bool store_remove(struct store *store, const char *path);
+/** entries_remove() - whether there was anything: one entry, or all below a path that ends in a slash */
+bool entries_remove(struct store *store, const char *path);
 
-/** store_range() - the entries whose path starts with prefix, as a string: [*ret_from, *ret_to) */
-void store_range(const struct store *store, const char *prefix, size_t *ret_from, size_t *ret_to);
+/** entries_range() - the entries whose path starts with prefix, as a string: [*ret_from, *ret_to) */
+void entries_range(const struct store *store, const char *prefix, size_t *ret_from, size_t *ret_to);
 
 #endif

@@ -14,8 +14,6 @@ import repro
 NOBODY = 65534
 # The system's: another user may not be able to reach the one of a developer.
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-TARGETS = ["image/skerry-init", "image/skerry-dom0-setup", "slices/console/skerry-console"]
-
 
 def make(place, name, env, umask, user):
     source, cache = os.path.join(place, name), os.path.join(place, "cache")
@@ -27,7 +25,8 @@ def make(place, name, env, umask, user):
         subprocess.run(["chown", "-R", "%d:%d" % (user, user), place], check=True)
         how.update(user=user, group=user, extra_groups=[])
     subprocess.run(["meson", "setup", tree], **how)
-    subprocess.run(["ninja", "-C", tree] + TARGETS, **how)
+    subprocess.run(["ninja", "-C", tree], **how)
+    subprocess.run(["meson", "install", "-C", tree, "--no-rebuild"], **dict(how, env=dict(env, DESTDIR=source + "/stage")))
     out = os.path.join(place, "out")
     subprocess.run([PYTHON, "image/build", "--tree", tree, "--output", out, "--cache", cache], **how)
     found = {}

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * skerry init: what a new system on the local ground needs before the first qube can be made: a template
- * that is this machine's own /usr, one qube for disposables, one that provides the network. What is there
+ * skerry init: what a new system needs before the first qube can be made. On the local ground: a template
+ * that is this machine's own /usr, one qube for disposables, one that provides the network. On Xen: a kernel
+ * and a template for the small qube that comes with dom0's image, and one for disposables. What is there
  * already stays as it is, so it can be run again at any time.
  */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +16,8 @@
 #define NETVM     "sys-net"
 #define HOST_POOL "host"
 #define POOL      "local"
+#define TINY      "tiny" /* a kernel whose initramfs is a whole small system */
+#define TINY_MIB  "96"
 
 struct init {
 	struct qubes qubes;
@@ -21,9 +25,22 @@ struct init {
 	bool changed;
 };
 
-static bool has_pool(const char *name)
+/* Whether this is dom0 of a Xen machine. */
+static bool on_xen(void)
 {
-	struct admin_reply reply = admin_call("admin.pool.List", NULL, "dom0", NULL);
+	FILE *f = fopen("/proc/xen/capabilities", "re");
+	char line[64] = "";
+	bool found = f && fgets(line, sizeof(line), f) && strstr(line, "control_d");
+
+	if (f)
+		(void)fclose(f);
+	return found;
+}
+
+/* Whether a method's answer has a line of these words. */
+static bool has_line(const char *method, const char *argument, const char *name)
+{
+	struct admin_reply reply = admin_call(method, argument, "dom0", NULL);
 	size_t len = strlen(name);
 
 	if (reply.error)
@@ -32,6 +49,11 @@ static bool has_pool(const char *name)
 		if (strncmp(at, name, len) == 0 && (at[len] == '\n' || !at[len]))
 			return true;
 	return false;
+}
+
+static bool has_pool(const char *name)
+{
+	return has_line("admin.pool.List", NULL, name);
 }
 
 /* Done, or told why not. */
@@ -75,7 +97,7 @@ static bool make_pools(struct init *init)
 }
 
 /* Features that say what our own programs in every qube do. */
-static bool make_template(struct init *init)
+static bool set_features(struct init *init, const char *template)
 {
 	static const char *const features[][2] = {
 	        {"qrexec", "1"},
@@ -85,16 +107,36 @@ static bool make_template(struct init *init)
 	        {"supported-rpc.qubes.WaitForSession", "1"},
 	};
 
+	for (size_t i = 0; i < ARRAY_LEN(features); i++)
+		if (!ask(init, "admin.vm.feature.Set", features[i][0], template, features[i][1]))
+			return false;
+	return true;
+}
+
+static bool make_template(struct init *init)
+{
 	if (qubes_find(&init->qubes, TEMPLATE))
 		return true;
 	if (!ask(init, "admin.vm.CreateInPool.TemplateVM", NULL, "dom0",
-	         "name=" TEMPLATE " label=black pool:root=" HOST_POOL))
+	         "name=" TEMPLATE " label=black pool:root=" HOST_POOL) ||
+	    !set_features(init, TEMPLATE))
 		return false;
-	for (size_t i = 0; i < ARRAY_LEN(features); i++)
-		if (!ask(init, "admin.vm.feature.Set", features[i][0], TEMPLATE, features[i][1]))
-			return false;
 	tell(init, TEMPLATE, "a template that is this machine's own /usr, for reading only");
 	return ask(init, "admin.property.Set", "default_template", "dom0", TEMPLATE);
+}
+
+/* Its qubes have all that they need in the kernel's initramfs; their disks are for what they keep. */
+static bool make_tiny(struct init *init)
+{
+	if (qubes_find(&init->qubes, TINY))
+		return true;
+	if (!ask(init, "admin.property.Set", "default_kernel", "dom0", TINY) ||
+	    !ask(init, "admin.vm.Create.TemplateVM", NULL, "dom0", "name=" TINY " label=black") ||
+	    !ask(init, "admin.vm.property.Set", "memory", TINY, TINY_MIB) ||
+	    !ask(init, "admin.vm.property.Set", "vcpus", TINY, "1") || !set_features(init, TINY))
+		return false;
+	tell(init, TINY, "a template for small qubes that run from memory");
+	return ask(init, "admin.property.Set", "default_template", "dom0", TINY);
 }
 
 static bool make_network(struct init *init)
@@ -121,17 +163,33 @@ static bool make_network(struct init *init)
 	return ask(init, "admin.property.Set", "default_netvm", "dom0", NETVM);
 }
 
-static bool make_disposables(struct init *init)
+static bool make_disposables(struct init *init, const char *template, const char *ready)
 {
 	if (qubes_find(&init->qubes, DVM))
 		return true;
-	if (!ask(init, "admin.vm.Create.AppVM", TEMPLATE, "dom0", "name=" DVM " label=red") ||
+	if (!ask(init, "admin.vm.Create.AppVM", template, "dom0", "name=" DVM " label=red") ||
 	    !ask(init, "admin.vm.property.Set", "template_for_dispvms", DVM, "True") ||
 	    !ask(init, "admin.vm.property.Set", "netvm", DVM, "") ||
 	    !ask(init, "admin.property.Set", "default_dispvm", "dom0", DVM))
 		return false;
-	tell(init, DVM, "what disposables are made from; two are kept ready");
-	return ask(init, "admin.vm.feature.Set", "preload-dispvm-max", DVM, "2");
+	tell(init, DVM, "what disposables are made from");
+	return !ready || ask(init, "admin.vm.feature.Set", "preload-dispvm-max", DVM, ready);
+}
+
+static bool make_local(struct init *init)
+{
+	return make_pools(init) && make_template(init) && make_network(init) &&
+	       make_disposables(init, TEMPLATE, "2");
+}
+
+static bool make_xen(struct init *init)
+{
+	if (qubes_find(&init->qubes, TINY) ||
+	    has_line("admin.pool.volume.List", "linux-kernel", TINY))
+		return make_tiny(init) && make_disposables(init, TINY, NULL);
+	err_printf("skerry init: there is no kernel " TINY " in /var/lib/qubes/vm-kernels: make "
+	           "templates with qvm-create and qvm-volume\n");
+	return true;
 }
 
 int skerry_init(int argc, char **argv, const struct skerry_options *options)
@@ -143,8 +201,7 @@ int skerry_init(int argc, char **argv, const struct skerry_options *options)
 		return skerry_usage("init");
 	if (!qubes_get("init", &init.qubes))
 		return SKERRY_REFUSED;
-	if (!make_pools(&init) || !make_template(&init) || !make_network(&init) ||
-	    !make_disposables(&init))
+	if (!(on_xen() ? make_xen(&init) : make_local(&init)))
 		return SKERRY_REFUSED;
 	if (!init.changed && !options->json)
 		out_text("nothing to do: template, network and disposables are there\n");

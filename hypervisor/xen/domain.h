@@ -33,6 +33,7 @@ struct xen_ground;
 enum xen_domain_kind { XEN_DOMAIN_PV, XEN_DOMAIN_PVH };
 
 struct xen_domain_spec {
+	uint32_t domid; /* 0: the hypervisor chooses */
 	enum xen_domain_kind kind;
 	uint8_t uuid[16];
 	const char *name;   /* borrowed, as the others; "[A-Za-z0-9_.-]{1,31}" */
@@ -95,10 +96,15 @@ int xen_ground_step(struct xen_ground *ground) MUST_CHECK;
 
 /**
  * xen_domain_create() - build a domain, paused, with its part of xenstore
- * Errors: 0, or -1 after a log line that says which step; nothing is left of it then.
+ * Errors: 0, or -1 after a log line that says which step, as xen_ground_why() does; nothing is left of it then.
  */
 int xen_domain_create(struct xen_ground *ground, const struct xen_domain_spec *spec, int *ret_domid)
         MUST_CHECK;
+
+/** xen_ground_why() - the step of the last failure, and why, for users: borrowed until the next one */
+const char *xen_ground_why(const struct xen_ground *ground);
+/** xen_ground_machine() - what the machine has: free memory in KiB, and whether PVH runs; 0, or -1 with errno */
+int xen_ground_machine(struct xen_ground *ground, uint64_t *ret_free_kib, bool *ret_pvh) MUST_CHECK;
 
 /** xen_domain_list() - all but dom0; how many, or -1 with errno */
 int xen_domain_list(struct xen_ground *ground, struct xen_domain_info *ret_infos, size_t max)
@@ -124,6 +130,30 @@ int xen_domain_set_memory(struct xen_ground *ground, int domid, uint64_t kib) MU
 int xen_domain_add_disk(struct xen_ground *ground, int domid, const struct xen_disk *disk)
         MUST_CHECK;
 int xen_domain_add_net(struct xen_ground *ground, int domid, const struct xen_net *net) MUST_CHECK;
+
+/** xen_domain_drop_net() - both ends' nodes; the kernels do the rest */
+int xen_domain_drop_net(struct xen_ground *ground, int domid, int backend, uint32_t number)
+        MUST_CHECK;
+
+/**
+ * xen_domain_drop_disks() - dom0's ends of all disks of a domain
+ * xen_domain_has_disks() - whether the kernel still holds one of them: its device is in use until then
+ */
+int xen_domain_drop_disks(struct xen_ground *ground, int domid) MUST_CHECK;
+bool xen_domain_has_disks(int domid);
+
+/**
+ * What a toolstack writes down of its domains, in a part of xenstore that no qube reads: one value a name.
+ * xen_note_each() calls fn for each domain of which something was written.
+ * Errors: 0, or -1 with errno (ENOENT).
+ */
+int xen_note_write(struct xen_ground *ground, int domid, const char *name, const char *value)
+        MUST_CHECK;
+int xen_note_read(struct xen_ground *ground, int domid, const char *name, char *value, size_t max)
+        MUST_CHECK;
+int xen_note_drop(struct xen_ground *ground, int domid) MUST_CHECK;
+int xen_note_each(struct xen_ground *ground, void (*fn)(void *arg, int domid), void *arg)
+        MUST_CHECK;
 
 /** xen_console_start() - a confined process that writes what the qube says to @log (borrowed); its
  *  pid, or -1 with errno. The domain must not have run yet, for a full console stops its kernel. */

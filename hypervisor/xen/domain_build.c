@@ -24,10 +24,9 @@
 
 #define STEP(what, call)                                                                           \
 	do {                                                                                       \
-		if (call) {                                                                        \
-			LOG_ERRNO("%s: %s", spec->name, what);                                     \
-			return -1;                                                                 \
-		}                                                                                  \
+		errno = 0; /* libxenguest does not always say why */                               \
+		if (call)                                                                          \
+			return xen_failed(ground, spec->name, what);                               \
 	} while (0)
 
 static int create(struct xen_ground *ground, const struct xen_domain_spec *spec,
@@ -46,7 +45,7 @@ static int create(struct xen_ground *ground, const struct xen_domain_spec *spec,
 		config.arch.emulation_flags = XEN_X86_EMU_LAPIC;
 	}
 	memcpy(config.handle, spec->uuid, sizeof(config.handle));
-	*ret_domid = 0;
+	*ret_domid = spec->domid;
 	STEP("creating the domain", xc_domain_create(ground->hypervisor, ret_domid, &config));
 	return 0;
 }

@@ -4,8 +4,10 @@
  * first, so that a frontend that is told of its device finds the other end; each end may read, and
  * write only its own part.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "hypervisor/xen/domain_internal.h"
 #include "lib/base/log.h"
@@ -124,4 +126,36 @@ int xen_domain_add_net(struct xen_ground *ground, int domid, const struct xen_ne
 
 	(void)snprintf(handle, sizeof(handle), "%u", net->number);
 	return write_pair(&p, back, ARRAY_LEN(back), front, ARRAY_LEN(front));
+}
+
+int xen_domain_drop_net(struct xen_ground *ground, int domid, int backend, uint32_t number)
+{
+	struct pair p = make_pair(ground, domid, backend, "vif", number);
+
+	/* Both ends first hear of it from the node that goes. */
+	return store_remove(ground->store, p.front) || store_remove(ground->store, p.back) ? -1 : 0;
+}
+
+int xen_domain_drop_disks(struct xen_ground *ground, int domid)
+{
+	char path[XEN_PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "/local/domain/0/backend/vbd/%d", domid);
+	return store_remove(ground->store, path);
+}
+
+/* The kernel's devices are named vbd-DOMID-NUMBER. */
+bool xen_domain_has_disks(int domid)
+{
+	DIR *dir = opendir("/sys/bus/xen-backend/devices");
+	struct dirent *entry;
+	char prefix[24];
+	bool found = false;
+
+	(void)snprintf(prefix, sizeof(prefix), "vbd-%d-", domid);
+	while (dir && !found && (entry = readdir(dir)))
+		found = strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+	if (dir)
+		(void)closedir(dir);
+	return found;
 }

@@ -10,7 +10,11 @@
 struct xen_ground {
 	xc_interface *hypervisor;
 	struct store *store;
+	char why[128];
 };
+
+/** xen_failed() - logs and keeps which step of a domain failed and, by errno, why; -1 with the same errno */
+int xen_failed(struct xen_ground *ground, const char *name, const char *step);
 
 /* What building gives and xenstore must be told. */
 struct xen_built {

@@ -58,7 +58,34 @@ int xen_ground_step(struct xen_ground *ground)
 	return r < 0 ? -1 : n > 0;
 }
 
-static int check_spec(const struct xen_domain_spec *spec)
+int xen_failed(struct xen_ground *ground, const char *name, const char *step)
+{
+	int error = errno;
+
+	(void)snprintf(ground->why, sizeof(ground->why), "%s failed%s%s", step, error ? ": " : "",
+	               error ? strerror(error) : "");
+	LOG("%s: %s", name, ground->why);
+	errno = error;
+	return -1;
+}
+
+const char *xen_ground_why(const struct xen_ground *ground)
+{
+	return ground->why;
+}
+
+int xen_ground_machine(struct xen_ground *ground, uint64_t *ret_free_kib, bool *ret_pvh)
+{
+	xc_physinfo_t info = {0};
+
+	if (xc_physinfo(ground->hypervisor, &info))
+		return -1;
+	*ret_free_kib = info.free_pages * 4;
+	*ret_pvh = (info.capabilities & XEN_SYSCTL_PHYSCAP_hvm) != 0;
+	return 0;
+}
+
+static int check_spec(struct xen_ground *ground, const struct xen_domain_spec *spec)
 {
 	static const char legal[] =
 	        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
@@ -68,9 +95,8 @@ static int check_spec(const struct xen_domain_spec *spec)
 	    spec->vcpus == 0 || spec->vcpus > XEN_DOMAIN_VCPUS_MAX || spec->memory_kib < 1024 ||
 	    spec->memory_kib % 1024 != 0 || spec->max_kib < spec->memory_kib ||
 	    spec->max_kib > 1ULL << 32) {
-		LOG("a domain that cannot be: name, processors or memory");
 		errno = EINVAL;
-		return -1;
+		return xen_failed(ground, spec->name, "checking its name, processors and memory");
 	}
 	return 0;
 }
@@ -79,12 +105,14 @@ int xen_domain_create(struct xen_ground *ground, const struct xen_domain_spec *s
 {
 	struct xen_built built = {.domid = -1};
 
-	if (check_spec(spec))
+	if (check_spec(ground, spec))
 		return -1;
 	if (xen_build(ground, spec, &built) || xen_store_add(ground, spec, &built)) {
+		int error = errno;
+
 		if (built.domid > 0 && xen_domain_destroy(ground, built.domid))
 			LOG_ERRNO("%s: what was begun is still there", spec->name);
-		errno = EIO;
+		errno = error;
 		return -1;
 	}
 	*ret_domid = built.domid;

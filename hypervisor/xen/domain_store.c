@@ -111,12 +111,10 @@ int xen_store_add(struct xen_ground *ground, const struct xen_domain_spec *spec,
 	write_all(&w, spec, built);
 	if (w.failed) {
 		LOG("%s: xenstore refuses %s", spec->name, w.failed_path);
-		return -1;
+		return xen_failed(ground, spec->name, "writing its part of xenstore");
 	}
-	if (store_introduce(ground->store, built->domid, built->store_frame, built->store_port)) {
-		LOG_ERRNO("%s: xenstore does not take the domain", spec->name);
-		return -1;
-	}
+	if (store_introduce(ground->store, built->domid, built->store_frame, built->store_port))
+		return xen_failed(ground, spec->name, "telling xenstore of it");
 	return 0;
 }
 

@@ -148,7 +148,7 @@ static int serve(struct process *p, int remote)
 	p->vchan = vchan_close(p->vchan);
 	if (p->db.loop)
 		p->db.local = local_free(p->db.local);
-	store_fini(&p->db.store);
+	entries_fini(&p->db.store);
 	p->db.loop = loop_free(p->db.loop);
 	return status == 0 ? 0 : 1;
 }
@@ -191,6 +191,7 @@ int main(int argc, char **argv)
 	int i;
 
 	log_init("qubesdb-daemon");
+	vchan_use_grant();
 	if (fd_open_stdio())
 		return 1;
 	(void)signal(SIGPIPE, SIG_IGN);

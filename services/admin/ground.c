@@ -11,6 +11,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "lib/base/paths.h"
 #include "services/admin/lifecycle.h"
 #include "services/admin/network.h"
 #include "services/admin/property.h"
@@ -246,6 +247,30 @@ static void put_volumes(struct qube *q, struct monitor_create *c)
 	}
 }
 
+/* The files of its kernel; the ground says so if one is missing. Without a kernel: "". */
+static void put_kernel(const struct qube *q, struct monitor_create *c)
+{
+	AUTO_TEXT name = {0};
+	AUTO_TEXT folder = {0};
+	const struct pool *p = NULL;
+	const char *dir;
+
+	property_read(q, PROP_KERNEL, &name);
+	for (size_t i = 0; i < q->n_volumes; i++)
+		if (text_equal(q->volumes[i]->name, "kernel"))
+			p = pool_by_name(q->volumes[i]->pool);
+	dir = p ? pairs_get(p->config, p->n_config, "dir_path") : NULL;
+	if (name.len == 0 || !dir)
+		return;
+	text_printf(&folder, "%s/%s", dir, text_get(&name));
+	if (path_make(c->kernel, sizeof(c->kernel), text_get(&folder), "vmlinuz") ||
+	    path_make(c->initrd, sizeof(c->initrd), text_get(&folder), "initramfs")) {
+		LOG("%s: the path of its kernel is too long", q->name);
+		memset(c->kernel, 0, sizeof(c->kernel));
+		memset(c->initrd, 0, sizeof(c->initrd));
+	}
+}
+
 /* Users' names that the monitor would not make an argument of are left to its default. */
 void ground_user(char *dst, size_t room, const struct qube *q)
 {
@@ -299,6 +324,7 @@ void ground_create_message(struct qube *q, struct monitor_message *m)
 	ground_user(c->default_user, sizeof(c->default_user), q);
 	put_text(c->cmdline, sizeof(c->cmdline), q, PROP_KERNELOPTS);
 	put_volumes(q, c);
+	put_kernel(q, c);
 }
 
 void ground_fault(const struct monitor_message *answer, struct fault *f)

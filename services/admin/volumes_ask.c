@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the storage service does with all volumes of a qube. Contract: volumes.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,31 @@ void volumes_remove(const char *list, volumes_done fn, void *arg)
 	round_less(r);
 }
 
+/* What lies in a pool of kernels: those that qubes may be given. */
+static void on_kernels(void *arg UNUSED, const struct storage_answer *a, const struct text *parts)
+{
+	const char *at = a->kind == STORAGE_FAILED || !parts->data ? "" : parts->data;
+
+	if (a->kind == STORAGE_FAILED)
+		LOG("kernels of qubes: %s", a->text);
+	for (; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+		char name[STORAGE_VID_LEN];
+
+		(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, "\n"), at);
+		if (!pairs_get(world.host.kernels, world.host.n_kernels, name))
+			pairs_set(&world.host.kernels, &world.host.n_kernels, name, "vmlinuz");
+	}
+}
+
+static void ask_kernels(const struct pool *p)
+{
+	struct storage_request q = {.kind = STORAGE_POOL_LIST};
+
+	if (p && text_equal(p->driver, "linux-kernel") &&
+	    bytes_copy_text(q.pool, sizeof(q.pool), p->name) == 0)
+		(void)storage_ask(&q, on_kernels, NULL);
+}
+
 static void on_pool(void *arg, const struct storage_answer *a, const struct text *parts UNUSED)
 {
 	char *name = arg;
@@ -164,6 +190,8 @@ static void on_pool(void *arg, const struct storage_answer *a, const struct text
 	/* Its volumes cannot be used then, and everything else goes on. */
 	if (a->kind == STORAGE_FAILED)
 		LOG("pool %s cannot be used: %s", name, a->text);
+	else
+		ask_kernels(pool_by_name(name));
 	free(name);
 }
 

@@ -19,6 +19,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
+#include "lib/vchan/vchan.h"
 #include "slices/qubesdb/keeper.h"
 
 #define DOMID_LIMIT 0x7FF0 /* protocol */
@@ -142,6 +143,7 @@ int main(int argc, char **argv)
 	struct start start = {0};
 
 	log_init("qubesdb-daemon");
+	vchan_use_grant();
 	if (fd_open_stdio())
 		return 1;
 	if (read_options(argc, argv, &start))

@@ -125,6 +125,7 @@ static int confine_slice(void)
 	         "how much waits in a socket",
 	         1,
 	         {{.arg = 1, .mask = ~0ULL, .value = TIOCOUTQ}}},
+	        CONFINE_CALLS_GRANT,
 	};
 	static const struct confine_rights rights = {
 	        .name = "skerry-qubesdb-slice",
@@ -166,7 +167,7 @@ int main(void)
 	p->old = peer_free(p->old);
 	p->db.peer = peer_free(p->db.peer);
 	p->db.local = local_free(p->db.local);
-	store_fini(&p->db.store);
+	entries_fini(&p->db.store);
 	p->db.loop = loop_free(p->db.loop);
 	return status < 0 ? EXIT_AGAIN : status;
 }
