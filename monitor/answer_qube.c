@@ -3,7 +3,8 @@
  * The requests that concern a qube's life. A creation goes through three hands: the broker (its
  * channels' socket), then at the same time the toolstack (the qube) and its QubesDB slice; whatever
  * fails undoes what was done before the answer. Its qrexec daemon begins with them: both wait for the
- * qube on their channels, and are there when it begins.
+ * qube on their channels, and are there when it begins. On Xen a channel needs its domain, so there they
+ * begin once it is made, and before it runs.
  */
 #include <signal.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "monitor/monitor.h"
 
 #define OPEN_MS    10000U  /* chosen */
-#define CREATE_MS  120000U /* chosen: a large qube on a slow machine */
+#define CREATE_MS  300000U /* chosen: a large qube on a slow machine */
 #define CHANGE_MS  30000U  /* chosen */
 #define DESTROY_MS 60000U  /* chosen: memory of a large qube being freed */
 #define NO_AGENT   3       /* protocol: how the qrexec daemon ends when no agent greets in time */
@@ -83,6 +84,16 @@ void qube_database_ready(struct qube *q)
 	admin_send(q->monitor, &m);
 }
 
+static void start_attendants(struct qube *q)
+{
+	const struct service *services = q->monitor->services;
+
+	if (!services[PROCESS_DATABASE].absent)
+		attendant_start(&q->database);
+	if (!services[PROCESS_KEEPER].absent)
+		attendant_start(&q->keeper);
+}
+
 static void on_created(struct monitor *m, const struct pending *p,
                        const struct monitor_message *answer)
 {
@@ -97,9 +108,15 @@ static void on_created(struct monitor *m, const struct pending *p,
 		qube_gone(q, MONITOR_DESTROYED);
 		return;
 	}
-	if (!qube_move(q, QUBE_CREATED))
+	if (!qube_move(q, QUBE_CREATED)) {
 		destroy(q);
-	else if (q->database.ready || m->services[PROCESS_DATABASE].absent)
+		return;
+	}
+	if (channels_need_qube(m))
+		start_attendants(q);
+	if (q->state != QUBE_DATABASE)
+		return;
+	if (q->database.ready || m->services[PROCESS_DATABASE].absent)
 		qube_database_ready(q);
 	else if (!q->database.wanted)
 		qube_database_failed(q);
@@ -116,10 +133,8 @@ static void ask_toolstack(struct monitor *m, struct qube *q, struct monitor_mess
 		return;
 	}
 	create->domid = q->domid;
-	if (!m->services[PROCESS_DATABASE].absent)
-		attendant_start(&q->database);
-	if (!m->services[PROCESS_KEEPER].absent)
-		attendant_start(&q->keeper);
+	if (!channels_need_qube(m))
+		start_attendants(q);
 	pending_ask(m, PROCESS_TOOLSTACK, create, 0, CREATE_MS, on_created);
 }
 

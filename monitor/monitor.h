@@ -205,6 +205,8 @@ void qube_database_failed(struct qube *q);
 void qube_keeper_ready(struct qube *q);
 void qube_keeper_ended(struct qube *q, int wait_status);
 
+/** channels_need_qube() - whether channels are the hypervisor's, between domains that are there */
+bool channels_need_qube(const struct monitor *m);
 /**
  * channels_env() - how a process of ours reaches channels on this ground: words for its environment, in
  * storage that is good until the next call

@@ -168,13 +168,18 @@ static void uuid_word(char *dst, size_t len, const uint8_t u[MONITOR_UUID_LEN])
 	        u[14], u[15]);
 }
 
+bool channels_need_qube(const struct monitor *m)
+{
+	return strcmp(m->ground, "xen") == 0;
+}
+
 /* Where the hypervisor has channels of its own there is no broker: the keeper makes them (doc/xen.md). */
 int channels_env(const struct monitor *m, const char *words[CHANNELS_ENV_MAX])
 {
 	static char broker[ENV_LEN];
 	char path[PATH_MAX];
 
-	if (m->services[PROCESS_CHANNELS].absent && strcmp(m->ground, "xen") == 0) {
+	if (channels_need_qube(m)) {
 		words[0] = "VCHAN_TRANSPORT=grant";
 		return 1;
 	}

@@ -399,8 +399,7 @@ void services_init(struct monitor *m)
 	for (int id = 0; id < PROCESS_MAX; id++) {
 		struct service *s = &m->services[id];
 		/* Xen itself is the broker of its grants. */
-		bool absent =
-		        s->absent || (id == PROCESS_CHANNELS && strcmp(m->ground, "xen") == 0);
+		bool absent = s->absent || (id == PROCESS_CHANNELS && channels_need_qube(m));
 
 		*s = (struct service){.monitor = m,
 		                      .id = (enum process_id)id,
