@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Workers that stay: one for each pool, for requests that only look and for what is asked about every
- * volume at a start of the admin service. They are quick, many, and of one pool, so one process does
- * them one after the other; it is confined to that pool like any worker. It ends when its channel does.
+ * Workers that stay: one for each pool, for requests that only look, for what is asked about every
+ * volume at a start of the admin service, and for starts that copy nothing. They are quick, many, and of
+ * one pool, so one process does them one after the other; it is confined to that pool like any worker. It
+ * ends when its channel does.
  */
 #include <errno.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "services/storage/directory.h"
 #include "services/storage/rights.h"
 #include "services/storage/service.h"
 
@@ -32,6 +34,20 @@ struct looker {
 
 static struct looker *lookers;
 
+/* A start that finds its data where they lie, or makes an empty tree: no byte is copied or synced. */
+static bool quick_start(const struct job *job)
+{
+	uint32_t flags = job->q.flags;
+
+	if (job->pool->driver == STORAGE_LINUX_KERNEL || job->pool->driver == STORAGE_HOST)
+		return true;
+	if (job->pool->driver != STORAGE_DIRECTORY)
+		return false;
+	if (flags & STORAGE_F_SAVE)
+		return dir_in_place(job);
+	return !(flags & STORAGE_F_SNAP) || !(flags & STORAGE_F_RW);
+}
+
 bool looker_takes(const struct entry *e)
 {
 	const struct storage_request *q = &e->job.q;
@@ -40,6 +56,7 @@ bool looker_takes(const struct entry *e)
 		return false;
 	return q->kind == STORAGE_INFO || q->kind == STORAGE_REVISIONS ||
 	       q->kind == STORAGE_POOL_INFO || q->kind == STORAGE_POOL_LIST ||
+	       q->kind == STORAGE_VERIFY || (q->kind == STORAGE_START && quick_start(&e->job)) ||
 	       (q->kind == STORAGE_STOP && (q->flags & STORAGE_F_RECOVER));
 }
 

@@ -213,9 +213,10 @@ static void add_internal(uint32_t kind, struct pool *pool, const char *vid)
 
 static bool leaves_rubbish(uint32_t kind)
 {
+	/* What a start finds was left by a crash, and waits for the next of these. */
 	return kind == STORAGE_REMOVE || kind == STORAGE_STOP || kind == STORAGE_CLONE ||
-	       kind == STORAGE_CLEAR || kind == STORAGE_IMPORT_END || kind == STORAGE_START ||
-	       kind == STORAGE_POOL_SETUP || kind == STORAGE_EXPORT_END;
+	       kind == STORAGE_CLEAR || kind == STORAGE_IMPORT_END || kind == STORAGE_POOL_SETUP ||
+	       kind == STORAGE_EXPORT_END;
 }
 
 static bool changes_size(uint32_t kind)
