@@ -71,6 +71,7 @@ static bool reopen(struct place *place)
 	if (fd < 0)
 		return false;
 	*slot(place, place->depth) = fd;
+	place->opened++;
 	place->held = 1;
 	return true;
 }
@@ -112,6 +113,7 @@ static int descend(struct place *place, const char *component, size_t len)
 
 	if (fd < 0)
 		return -1;
+	place->opened++;
 	place->depth++;
 	if (place->held < PLACE_LEVELS)
 		place->held++;
@@ -150,10 +152,13 @@ int place_enter(struct place *place, const char *path, size_t len, int *ret_fd, 
 {
 	size_t common_len;
 	size_t common = common_levels(place, path, len, &common_len);
+	size_t depth = place->depth;
 	size_t at;
 
 	CHECK(len < sizeof(place->path));
 	ascend(place, common, common_len);
+	if (place->depth != depth)
+		place->opened++;
 	at = place->len > 0 ? place->len + 1 : 0;
 	while (at < len) {
 		const char *slash = memchr(path + at, '/', len - at);

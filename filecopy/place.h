@@ -3,6 +3,7 @@
 #define FILECOPY_PLACE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "lib/base/compat.h"
@@ -17,11 +18,12 @@
 #define PLACE_LEVELS 32 /* folders held open at most; an outer one is opened again when needed */
 
 struct place {
-	int top;                          /* the destination; borrowed */
-	int fd[PLACE_LEVELS];             /* of level l, counted from 1, in slot l % PLACE_LEVELS */
-	size_t held;                      /* levels held: depth - held + 1 … depth */
-	size_t depth;                     /* of the current folder; 0 is the destination */
-	size_t len;                       /* bytes of its path */
+	int top;              /* the destination; borrowed */
+	int fd[PLACE_LEVELS]; /* of level l, counted from 1, in slot l % PLACE_LEVELS */
+	size_t held;          /* levels held: depth - held + 1 … depth */
+	size_t depth;         /* of the current folder; 0 is the destination */
+	size_t len;           /* bytes of its path */
+	uint64_t opened;      /* folders so far: another number, perhaps another folder */
 	char path[FILECOPY_NAME_MAX + 1]; /* as received; not terminated */
 };
 

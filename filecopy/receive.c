@@ -50,14 +50,15 @@ int receive_times(struct receiver *r)
 	return -1;
 }
 
-int receive_metadata(struct receiver *r, int fd)
+int receive_metadata(struct receiver *r, int fd, bool has_mode)
 {
 	const struct timespec times[] = {
 	        {.tv_sec = r->header.atime, .tv_nsec = r->header.atime_nsec},
 	        {.tv_sec = r->header.mtime, .tv_nsec = r->header.mtime_nsec},
 	};
 
-	if (fchmod(fd, r->header.mode & r->config->mode_mask & 07777) || futimens(fd, times))
+	if ((!has_mode && fchmod(fd, r->header.mode & r->config->mode_mask & 07777)) ||
+	    futimens(fd, times))
 		return receive_fail(r, (uint32_t)errno, r->name);
 	return 0;
 }
@@ -73,7 +74,7 @@ static int existing_folder(struct receiver *r, int folder, const char *last)
 	r->bytes += (uint64_t)st.st_size;
 	if (receive_times(r))
 		return -1;
-	return receive_metadata(r, fd);
+	return receive_metadata(r, fd, false);
 }
 
 static int receive_folder(struct receiver *r)
@@ -210,6 +211,7 @@ int receive(const struct receive_config *config)
 	int failed;
 
 	r = (struct receiver){.config = config,
+	                      .trusted_folder = UINT64_MAX,
 	                      .no_temp = config->no_temp,
 	                      .by_proc = config->by_proc};
 	r.in.fd = config->in_fd;

@@ -27,12 +27,42 @@ bool receive_needs_proc(int top_fd)
 	return linkat(top_fd, "", top_fd, ".", AT_EMPTY_PATH) < 0 && errno == ENOENT;
 }
 
+static uint32_t wanted_mode(const struct receiver *r)
+{
+	return r->header.mode & r->config->mode_mask & 07777;
+}
+
+/* One that a new file can have from its beginning, with times that will be taken: writing takes special bits
+ * away again, and a file with bad times stays with another mode. */
+static bool is_plain_mode(const struct receiver *r)
+{
+	return !(wanted_mode(r) & 07000) && r->header.atime_nsec <= FILECOPY_NSEC_MAX &&
+	       r->header.mtime_nsec <= FILECOPY_NSEC_MAX;
+}
+
+/* Does the unnamed file have its mode? A folder whose access list says otherwise is found out by its first file. */
+static bool has_mode(struct receiver *r, int fd)
+{
+	struct stat st;
+
+	if (!is_plain_mode(r))
+		return false;
+	if (r->trusted_folder == r->place.opened && r->trusted_mode == wanted_mode(r))
+		return true;
+	if (fstat(fd, &st) || (st.st_mode & 07777) != wanted_mode(r))
+		return false;
+	r->trusted_folder = r->place.opened;
+	r->trusted_mode = wanted_mode(r);
+	return true;
+}
+
 static int open_file(struct receiver *r, int folder, const char *last)
 {
 	int fd;
 
 	if (!r->no_temp) {
-		fd = beneath_open(folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0700);
+		fd = beneath_open(folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC,
+		                  is_plain_mode(r) ? wanted_mode(r) : 0700);
 		if (fd >= 0 || (errno != ENOENT && errno != EOPNOTSUPP))
 			return fd;
 		r->no_temp = true;
@@ -127,7 +157,7 @@ static int finish_unnamed(struct receiver *r, int fd, int folder, const char *la
 {
 	bool bad = receive_times(r) != 0;
 
-	if (!bad && receive_metadata(r, fd))
+	if (!bad && receive_metadata(r, fd, has_mode(r, fd)))
 		return -1;
 	if (link_file(r, fd, folder, last)) {
 		r->silent = false;
@@ -155,5 +185,5 @@ int receive_file(struct receiver *r)
 		return finish_unnamed(r, fd, folder, last);
 	if (receive_times(r))
 		return -1;
-	return receive_metadata(r, fd);
+	return receive_metadata(r, fd, false);
 }

@@ -15,7 +15,10 @@ struct receiver {
 	uint32_t place_reads; /* in.reads when the place was walked to */
 	bool no_temp;         /* as configured, or the file system has no unnamed files */
 	bool by_proc;         /* the kernel names an unnamed file by /proc only */
-	uint64_t bytes;       /* received so far, as they are counted */
+	/* Which folder it was in which a new file had the mode that was asked for, and which mode. */
+	uint64_t trusted_folder;
+	uint32_t trusted_mode;
+	uint64_t bytes; /* received so far, as they are counted */
 	uint64_t files;
 	uint32_t error;                /* to be sent; 0 while all is well */
 	const char *error_name;        /* to be sent; NULL: the short form */
@@ -39,8 +42,8 @@ int receive_parent(struct receiver *r, int *ret_folder, const char **ret_last) M
 /** receive_times() - are the times of this header such? Else the end is silent. */
 int receive_times(struct receiver *r) MUST_CHECK;
 
-/** receive_metadata() - mode and times of r->header, whose times were checked */
-int receive_metadata(struct receiver *r, int fd) MUST_CHECK;
+/** receive_metadata() - times, and unless it has it already the mode, of r->header, whose times were checked */
+int receive_metadata(struct receiver *r, int fd, bool has_mode) MUST_CHECK;
 
 int receive_file(struct receiver *r) MUST_CHECK;
 

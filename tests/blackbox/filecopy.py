@@ -24,6 +24,28 @@ def _(t):
     equal(os.stat(r.place + "/a").st_mtime_ns, (TIME + 5) * 10**9 + 2)
 
 
+# If this failed, files would arrive with other rights than they were sent with, where a folder has an access list.
+@case("filecopy-02 modes of many files, also in a folder whose default access list takes rights away")
+def _(t):
+    modes = (0o644, 0o644, 0o600, 0o666, 0o666, 0o755, 0o4755, 0o1644, 0o000, 0o222, 0o7777, 0o666)
+    place = tempfile.mkdtemp(dir=t.dir)
+    for name in ("plain", "listed"):
+        os.mkdir(os.path.join(place, name))
+    # user::rw-, group::---, other::---
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, rights, 0xffffffff) for tag, rights in ((1, 6), (4, 0), (32, 0)))
+    try:
+        os.setxattr(os.path.join(place, "listed"), "system.posix_acl_default", acl)
+    except OSError:
+        raise Skip("this file system has no access lists") from None
+    stream = b"".join(entry(f"{folder_name}/{number}", FILE | mode, b"data") for number, mode in enumerate(modes)
+                      for folder_name in ("plain", "listed"))
+    got = receive(t, stream + END, place=place)
+    equal(got.status, 0, got)
+    for folder_name in ("plain", "listed"):
+        for number, mode in enumerate(modes):
+            equal(oct(os.stat(os.path.join(place, folder_name, str(number))).st_mode & 0o7777), oct(mode), (folder_name, number))
+
+
 @case("filecopy-03 a folder sent once stays 0700, sent twice it has its mode and time")
 def _(t):
     equal(receive(t, entry("d", FOLDER | 0o755) + END).tree(), {"d": (FOLDER, 0o700, None)})
