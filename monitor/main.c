@@ -93,6 +93,7 @@ void monitor_service_gone(struct service *s)
 	case PROCESS_DATABASE:
 	case PROCESS_KEEPER:
 	case PROCESS_CALL:
+	case PROCESS_BACKUP:
 	case PROCESS_MAX:
 	default:
 		break;

@@ -22,6 +22,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
+#include "services/admin/backup.h"
 #include "services/admin/conn.h"
 #include "services/admin/device_parse.h"
 #include "services/admin/devices.h"
@@ -250,6 +251,7 @@ static int serve(struct loop *loop, const struct fds *fds)
 	    volumes_open(loop, fds->storage))
 		return 111;
 	filter_open(loop, run);
+	backup_open(loop, run);
 	start_run_dir(run);
 	ids_open();
 	if (open_doors() || rights_drop())

@@ -155,6 +155,8 @@ static const struct method internal_methods[] = {
 	ROW("internal.GetSystemInfo", DOM0, NONE, NONE, NO_POLICY, method_system_info, NULL),
 	ROW("internal.SuspendPost", DOM0, NONE, NONE, NO_POLICY, method_suspend_post, NULL),
 	ROW("internal.SuspendPre", DOM0, NONE, NONE, NO_POLICY, method_suspend_pre, NULL),
+	ROW("internal.backup.Execute", DOM0, SOME, SOME, NO_POLICY, method_backup_execute_given, NULL),
+	ROW("internal.backup.Info", DOM0, SOME, SOME, NO_POLICY, method_backup_info_given, NULL),
 	ROW("internal.vm.volume.ExportBegin", ANY, SOME, NONE, NO_POLICY, method_export_begin, NULL),
 	ROW("internal.vm.volume.ExportEnd", ANY, SOME, NONE, NO_POLICY, method_export_end, NULL),
 	ROW("internal.vm.volume.ImportBegin", ANY, SOME, ANY, NO_POLICY, method_import_begin, NULL),

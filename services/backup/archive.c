@@ -186,10 +186,22 @@ static pid_t gzip_between(bool unpack, int in, int out)
 	const char *const pack_args[] = {"gzip", "-c", NULL}, *const unpack_args[] = {"gzip", "-d",
 	                                                                              "-c", NULL};
 
-	return program_start(unpack ? unpack_args : pack_args, in, out, -1);
+	return program_start(unpack ? unpack_args : pack_args, NULL, in, out, -1);
 }
 
-int backup_add(struct backup_archive *a, const char *path, int data)
+NORETURN static void be_writer(int out, const char *path, enum backup_form form, int data)
+{
+	char why[160] = "";
+	int r = form == BACKUP_FORM_FILE   ? inner_write(out, path, data)
+	        : form == BACKUP_FORM_TREE ? inner_write_tree(out, path, data, why)
+	                                   : inner_write_home(out, path, data, why);
+
+	if (r)
+		LOG("%s: %s", path, why[0] ? why : strerror(errno));
+	_exit(r ? 1 : 0);
+}
+
+int backup_add(struct backup_archive *a, const char *path, enum backup_form form, int data)
 {
 	OWNED_FD int plain = -1;
 	OWNED_FD int packed = -1;
@@ -200,7 +212,7 @@ int backup_add(struct backup_archive *a, const char *path, int data)
 		return backup_fail(a, "%s is no name for a file of a backup", path);
 	writer = fork_with_pipe(true, &plain);
 	if (writer == 0)
-		_exit(inner_write(plain, path, data) ? 1 : 0);
+		be_writer(plain, path, form, data);
 	if (writer < 0)
 		return backup_fail(a, "%s: %s", path, strerror(errno));
 	if (a->header.compressed && pipe2(ends, O_CLOEXEC) == 0) {
@@ -392,15 +404,18 @@ struct outcome {
 	uint64_t size;
 };
 
-NORETURN static void be_reader(int in, const char *path, int out, uint64_t size_max, int report)
+NORETURN static void be_reader(int in, const char *path, enum backup_form form, int out,
+                               uint64_t size_max, int report)
 {
 	struct outcome o = {0};
 
-	o.result = inner_read(in, path, out, size_max, &o.size);
+	o.result = form == BACKUP_FORM_HOME ? inner_read_home(in, out)
+	                                    : inner_read(in, path, out, size_max, &o.size);
 	_exit(fd_write_all(report, &o, sizeof(o)) ? 1 : 0);
 }
 
-int backup_take(struct backup_archive *a, int out, uint64_t size_max, uint64_t *ret_size)
+int backup_take(struct backup_archive *a, enum backup_form form, int out, uint64_t size_max,
+                uint64_t *ret_size)
 {
 	char path[BACKUP_PATH_LEN];
 	OWNED_FD int feed = -1;
@@ -415,7 +430,7 @@ int backup_take(struct backup_archive *a, int out, uint64_t size_max, uint64_t *
 	report_in = report[0];
 	reader = fork_with_pipe(false, &feed);
 	if (reader == 0)
-		be_reader(feed, path, out, size_max, report[1]);
+		be_reader(feed, path, form, out, size_max, report[1]);
 	fd_close(report[1]);
 	if (reader > 0 && a->header.compressed) {
 		int ends[2] = {-1, -1};

@@ -154,6 +154,8 @@ bool backup_path_legal(const char *path)
 	if (strcmp(path, "qubes.xml") == 0)
 		return true;
 	slash = strchr(path, '/');
+	if (strncmp(path, BACKUP_HOME_PREFIX, strlen(BACKUP_HOME_PREFIX)) == 0)
+		return part_legal(slash + 1, strlen(slash + 1));
 	if (!slash || strncmp(path, "vm", 2) != 0)
 		return false;
 	digits = strspn(path + 2, "0123456789");

@@ -26,6 +26,9 @@
 #define BACKUP_PASS_MAX   1024U
 #define BACKUP_PHRASE_LEN (BACKUP_ID_LEN + BACKUP_PATH_LEN + 16U + BACKUP_PASS_MAX)
 
+/* "dom0-home/USER": a folder of dom0, whose tar has an entry for each thing in it under such a name. */
+#define BACKUP_HOME_PREFIX "dom0-home/"
+
 struct backup_header {
 	bool compressed; /* with gzip: no other is taken */
 	char id[BACKUP_ID_LEN];
@@ -43,7 +46,7 @@ ssize_t backup_header_encode(char *out, size_t max, const struct backup_header *
 int backup_header_decode(const char *data, size_t len, struct backup_header *out,
                          const char **ret_why) MUST_CHECK;
 
-/** backup_path_legal() - "qubes.xml" or "vmN/NAME": letters, digits, "_.-", no part begins with "." */
+/** backup_path_legal() - "qubes.xml", "vmN/NAME", "dom0-home/NAME": letters, digits, "_.-", no part begins with "." */
 bool backup_path_legal(const char *path);
 
 /** backup_chunk_name() - PATH.NNN.enc; 0 or -1 */

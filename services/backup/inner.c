@@ -5,14 +5,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "lib/base/log.h"
 #include "lib/tar/header.h"
 #include "services/backup/archive.h"
+#include "services/storage/tar_tree.h"
 
 #define BUFFER      (1U << 20)
 #define REGIONS_MAX 1000000U /* of one image; chosen: 16 MB */
@@ -141,6 +144,71 @@ out:
 	free(r.list);
 	free(buffer);
 	return result;
+}
+
+static void count(void *arg, uint64_t bytes)
+{
+	*(uint64_t *)arg = bytes;
+}
+
+/* Its length stands before it: the folder is gone through twice, the first time without its data. */
+int inner_write_tree(int out, const char *path, int top, char why[160])
+{
+	static const uint8_t zeros[2 * TAR_BLOCK];
+	static struct tar_header h;
+	struct regions r = {0};
+	struct tar_fault fault;
+	uint64_t size = 0, written = 0;
+	int result = -1;
+
+	if (tar_pack(top, -1, "./", &fault, count, &size))
+		goto out;
+	h = (struct tar_header){
+	        .type = TAR_FILE, .mode = 0660, .size = size, .real_size = size};
+	memcpy(h.name, path, strlen(path));
+	if (add_region(&r, 0, size) == 0 && add_region(&r, size, 0) == 0 &&
+	    put_regions(out, &h, &r) == 0)
+		result = tar_pack(top, out, "./", &fault, count, &written);
+	if (result == 0 && written != size) {
+		(void)snprintf(fault.text, sizeof(fault.text), "changed while it was read");
+		result = -1;
+	}
+	/* A tar is a number of blocks: no padding. */
+	if (result == 0)
+		result = fd_write_all(out, zeros, sizeof(zeros));
+out:
+	free(r.list);
+	memcpy(why, fault.text, sizeof(fault.text));
+	return result;
+}
+
+int inner_write_home(int out, const char *path, int top, char why[160])
+{
+	char prefix[BACKUP_PATH_LEN + 1];
+	struct tar_fault fault;
+	int r;
+
+	(void)snprintf(prefix, sizeof(prefix), "%s/", path);
+	r = tar_pack(top, out, prefix, &fault, NULL, NULL);
+	memcpy(why, fault.text, sizeof(fault.text));
+	return r;
+}
+
+int inner_read_home(int in, int top)
+{
+	struct tar_fault fault;
+	char buffer[4096];
+	int r = top < 0 ? 0 : tar_unpack(in, top, 0, &fault, NULL, NULL);
+	ssize_t n;
+
+	if (r)
+		LOG("%s", fault.text);
+	/* Whoever writes to us is not to fail for what stands behind the end. */
+	while ((n = read(in, buffer, sizeof(buffer))) != 0) {
+		if (n < 0 && errno != EINTR)
+			return -1;
+	}
+	return r;
 }
 
 /* The regions must be in order, within the file, and as much as the header says. */

@@ -22,10 +22,10 @@ static int move_up(int fd)
 	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SAFE_FD);
 }
 
-pid_t program_start(const char *const argv[], int in, int out, int secret)
+pid_t program_start(const char *const argv[], const char *const env[], int in, int out, int secret)
 {
-	static char path_variable[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
-	char *const environment[] = {path_variable, locale, NULL};
+	const char *environment[PROGRAM_ENV_MAX + 3] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+	                                                "LC_ALL=C"};
 	OWNED_FD int high_in = move_up(in);
 	OWNED_FD int high_out = move_up(out);
 	OWNED_FD int high_secret = move_up(secret);
@@ -35,6 +35,8 @@ pid_t program_start(const char *const argv[], int in, int out, int secret)
 	pid_t pid = -1;
 	int r;
 
+	for (size_t i = 0; env && env[i] && i < PROGRAM_ENV_MAX; i++)
+		environment[i + 2] = env[i];
 	if (high_in < 0 || high_out < 0 || (secret >= 0 && high_secret < 0))
 		return -1;
 	(void)sigemptyset(&defaults);
@@ -54,7 +56,8 @@ pid_t program_start(const char *const argv[], int in, int out, int secret)
 			r = posix_spawn_file_actions_adddup2(&actions, high_secret, 3);
 		if (r == 0)
 			r = posix_spawnp(&pid, argv[0], &actions, &attr,
-			                 (char *const *)(uintptr_t)argv, environment);
+			                 (char *const *)(uintptr_t)argv,
+			                 (char *const *)(uintptr_t)environment);
 		(void)posix_spawnattr_destroy(&attr);
 		(void)posix_spawn_file_actions_destroy(&actions);
 	}
@@ -71,6 +74,13 @@ int program_wait(pid_t pid)
 			return -1;
 	}
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+void program_end(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 int scrypt_run(bool encrypt, int in, int out, const char *phrase, unsigned int log_n)
@@ -104,7 +114,7 @@ int scrypt_run(bool encrypt, int in, int out, const char *phrase, unsigned int l
 	if (n == (ssize_t)strlen(phrase))
 		n = write(secret[1], "\n", 1);
 	fd_close(secret[1]);
-	pid = n == 1 ? program_start(argv, in, out, secret[0]) : -1;
+	pid = n == 1 ? program_start(argv, NULL, in, out, secret[0]) : -1;
 	fd_close(secret[0]);
 	if (pid < 0) {
 		LOG_ERRNO("scrypt cannot be started: is the package installed?");

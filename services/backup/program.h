@@ -7,12 +7,18 @@
 
 #include "lib/base/compat.h"
 
-/** program_start() - a program of the system with these for input and output; @secret: what it reads from
+/** program_start() - a program of the system with these for input and output; @env: NAME=value beside a
+ *  path and a locale, at most PROGRAM_ENV_MAX, NULL-terminated; NULL: none; @secret: what it reads from
  *  descriptor 3, or -1. Its pid, or -1 with errno. */
-pid_t program_start(const char *const argv[], int in, int out, int secret) MUST_CHECK;
+#define PROGRAM_ENV_MAX 8
+pid_t program_start(const char *const argv[], const char *const env[], int in, int out,
+                    int secret) MUST_CHECK;
 
 /** program_wait() - 0 if it ended with status 0; else -1 */
 int program_wait(pid_t pid) MUST_CHECK;
+
+/** program_end() - kills it, whatever it was at */
+void program_end(pid_t pid);
 
 /**
  * scrypt_run() - scrypt(1) over two files in memory

@@ -31,6 +31,8 @@ struct seen {
 struct pack {
 	int out;
 	struct tar_fault *fault;
+	const char *prefix; /* of every name; ends with a slash */
+	size_t prefix_len;
 	void (*progress)(void *arg, uint64_t bytes);
 	void *arg;
 	uint64_t written;
@@ -57,7 +59,7 @@ static int failed(struct pack *p, const char *name)
 
 static int put(struct pack *p, const void *data, size_t n)
 {
-	if (fd_write_all(p->out, data, n))
+	if (p->out >= 0 && fd_write_all(p->out, data, n))
 		return failed(p, "the archive");
 	p->written += n;
 	if (p->progress)
@@ -164,9 +166,9 @@ static void start_header(struct pack *p, const char *name, const struct stat *st
 
 	/* Room for all three: see pack_folder(). */
 	memset(&p->h, 0, sizeof(p->h));
-	memcpy(p->h.name, "./", 2);
-	memcpy(p->h.name + 2, p->name, p->name_len);
-	memcpy(p->h.name + 2 + p->name_len, name, len);
+	memcpy(p->h.name, p->prefix, p->prefix_len);
+	memcpy(p->h.name + p->prefix_len, p->name, p->name_len);
+	memcpy(p->h.name + p->prefix_len + p->name_len, name, len);
 	p->h.type = type;
 	p->h.mode = st->st_mode & 07777;
 	p->h.uid = st->st_uid;
@@ -207,6 +209,10 @@ static int put_data(struct pack *p, int fd, uint64_t size)
 {
 	uint64_t left = size;
 
+	if (p->out < 0) {
+		p->written += size;
+		return put_padding(p, size);
+	}
 	while (left > 0) {
 		size_t want = (size_t)MIN(left, (uint64_t)sizeof(p->buffer));
 		ssize_t n = read(fd, p->buffer, want);
@@ -259,8 +265,9 @@ static int pack_folder(struct pack *p, int dir, const char *name)
 
 	if (fd < 0 || fstat(fd, &st))
 		return failed(p, name);
-	/* "./", this name, and one more of the longest. */
-	if (p->depth >= TREE_DEPTH_MAX || p->name_len + len + NAME_MAX + 4 > TAR_NAME_MAX) {
+	/* The prefix, this name, and one more of the longest. */
+	if (p->depth >= TREE_DEPTH_MAX ||
+	    p->prefix_len + p->name_len + len + NAME_MAX + 2 > TAR_NAME_MAX) {
 		errno = ELOOP;
 		return failed(p, p->name);
 	}
@@ -302,8 +309,8 @@ static int pack_entry(void *arg, int dir, const char *name)
 	return put_header(p, -1);
 }
 
-int tar_pack(int top, int out, struct tar_fault *fault, void (*progress)(void *arg, uint64_t bytes),
-             void *arg)
+int tar_pack(int top, int out, const char *prefix, struct tar_fault *fault,
+             void (*progress)(void *arg, uint64_t bytes), void *arg)
 {
 	static const uint8_t end[2 * TAR_BLOCK];
 	struct pack *p = calloc(1, sizeof(*p));
@@ -315,6 +322,8 @@ int tar_pack(int top, int out, struct tar_fault *fault, void (*progress)(void *a
 		return -1;
 	}
 	p->out = out;
+	p->prefix = prefix;
+	p->prefix_len = strlen(prefix);
 	p->fault = fault;
 	p->progress = progress;
 	p->arg = arg;

@@ -32,10 +32,12 @@ int tar_unpack(int in, int top, uint32_t owner, struct tar_fault *fault,
 
 /**
  * tar_pack() - what is below a folder as a pax archive
+ * @out:     -1: nothing is written nor read of files; progress tells how long it would be
+ * @prefix:  of every name, with a slash at its end; "./" as a rule
  * Modes, owners, times to the nanosecond, both kinds of links, FIFOs and user attributes are kept.
  * Errors: 0, or -1 with fault filled.
  */
-int tar_pack(int top, int out, struct tar_fault *fault, void (*progress)(void *arg, uint64_t bytes),
-             void *arg) MUST_CHECK;
+int tar_pack(int top, int out, const char *prefix, struct tar_fault *fault,
+             void (*progress)(void *arg, uint64_t bytes), void *arg) MUST_CHECK;
 
 #endif

@@ -425,8 +425,9 @@ class Admin:
                    "--monitor-fd=%d" % other.fileno(), "--ready-fd=%d" % wready, "--memory-mib=32768", "--cpus=8",
                    "--dom0-memory-kib=4194304", "--timezone=UTC"]
         command += ["--kernel=" + k for k in self.KERNELS]
-        self.storage = None
+        self.storage = self.backup = None
         if self.use_storage:
+            self.start_backup()
             ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
             self.storage = subprocess.Popen(
                 [os.path.join(BUILD, "services/storage/skerry-storage"), "--root=" + self.root,
@@ -449,6 +450,15 @@ class Admin:
         if got != b"\n":
             self.stop()
             raise Wrong("the service did not start: " + self.log_text()[-600:])
+
+    def start_backup(self):
+        ready, wready = os.pipe()
+        self.backup = subprocess.Popen(
+            [os.path.join(BUILD, "services/backup/skerry-backup"), "--root=" + self.root, "--scrypt-cost=10",
+             "--ready-fd=%d" % wready], pass_fds=[wready], stderr=self.log, stdout=self.log)
+        os.close(wready)
+        os.read(ready, 1)
+        os.close(ready)
 
     def log_text(self):
         self.log.flush()
@@ -480,6 +490,9 @@ class Admin:
             self.qdb_stop(name)
         if self.storage:
             self.storage.wait(HANG)
+        if self.backup:
+            self.backup.kill()
+            self.backup.wait(HANG)
         return status
 
     def close(self):

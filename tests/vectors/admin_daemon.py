@@ -199,10 +199,6 @@ KNOWN = {fixture_uuid(name) for name in (
     "sys-usb untrusted vault win11 work").split()} | {ZERO}
 # What differs on purpose, or cannot be had by asking one request after the other.
 SKIPPED = {
-    "R-misc-008": "profiles of backups are not read: qvm-backup makes backups",
-    "R-misc-022": "profiles of backups are not read: qvm-backup makes backups",
-    "R-misc-023": "profiles of backups are not read: qvm-backup makes backups",
-    "R-misc-024": "profiles of backups are not read: qvm-backup makes backups",
     "T-lifecycle-014": "dom0 exposes no loop devices here",
     "T-lifecycle-021": "the original's two shutdowns ran side by side",
     "T-notes-005": "an empty note is accepted: the original cannot delete notes",

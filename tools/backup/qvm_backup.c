@@ -277,7 +277,7 @@ static int add_store(struct qube **list, size_t n)
 	bad = ferror(to);
 	if (fclose(to) || bad)
 		return complain("memory: %s", strerror(errno));
-	return backup_add(&archive, "qubes.xml", fd) ? complain("%s", archive.fault.text) : 0;
+	return backup_add(&archive, "qubes.xml", BACKUP_FORM_FILE, fd) ? complain("%s", archive.fault.text) : 0;
 }
 
 /* A tree as a tar, in a file that has no name. */
@@ -291,7 +291,7 @@ static int pack_tree(const char *path)
 		(void)complain("%s: %s", top < 0 ? path : P_tmpdir, strerror(errno));
 		return -1;
 	}
-	if (tar_pack(top, out, &fault, NULL, NULL)) {
+	if (tar_pack(top, out, "./", &fault, NULL, NULL)) {
 		(void)complain("%s: %s", path, fault.text);
 		return -1;
 	}
@@ -314,7 +314,7 @@ static int add_exported(const char *exported, const char *qid, const char *volum
 	if (fd < 0)
 		return 1;
 	(void)snprintf(name, sizeof(name), "vm%s/%s.%s", qid, volume, tree ? "tree" : "img");
-	return backup_add(&archive, name, fd) ? complain("%s", archive.fault.text) : 0;
+	return backup_add(&archive, name, BACKUP_FORM_FILE, fd) ? complain("%s", archive.fault.text) : 0;
 }
 
 static int add_volume(struct qube *q, const char *volume)

@@ -98,7 +98,7 @@ static int read_plan(void)
 	if (fd < 0 || backup_next(&archive, path) || strcmp(path, "qubes.xml") != 0)
 		return complain("%s", archive.fault.text[0] ? archive.fault.text
 		                                            : "The backup has no qubes.xml");
-	if (backup_take(&archive, fd, XML_SIZE_MAX, &size))
+	if (backup_take(&archive, BACKUP_FORM_FILE, fd, XML_SIZE_MAX, &size))
 		return complain("%s", archive.fault.text);
 	data = malloc((size_t)size + 1);
 	r = !data || pread(fd, data, (size_t)size, 0) != (ssize_t)size ||
@@ -347,7 +347,7 @@ static int restore_volume(struct plan_qube *q, const char *volume, bool tree)
 	if (ok && (fd < 0 || ftruncate(fd, 0)))
 		(void)complain("%s: %s", path, strerror(errno));
 	/* It is read in any case: what follows it in the backup may be good. */
-	if (backup_take(&archive, fd, 1ULL << 60, &size)) {
+	if (backup_take(&archive, BACKUP_FORM_FILE, fd, 1ULL << 60, &size)) {
 		(void)import_end(q, volume, false);
 		return complain("%s", archive.fault.text);
 	}
@@ -375,7 +375,7 @@ static int next_file(const char *path)
 		if (q->made && !o.verify_only)
 			return restore_volume(q, volume, strcmp(suffix, ".tree") == 0);
 	}
-	return backup_take(&archive, -1, 1ULL << 60, &size) ? complain("%s", archive.fault.text)
+	return backup_take(&archive, BACKUP_FORM_FILE, -1, 1ULL << 60, &size) ? complain("%s", archive.fault.text)
 	                                                    : 0;
 }
 

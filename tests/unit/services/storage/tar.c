@@ -83,7 +83,7 @@ static void test_tar_tree_comes_back(void **state UNUSED)
 	}
 	assert_int_equal(utimensat(AT_FDCWD, "in/file", times, 0), 0);
 	assert_int_equal(chmod("in/d", 0500), 0);
-	assert_int_equal(tar_pack(in, archive, &fault, NULL, NULL), 0);
+	assert_int_equal(tar_pack(in, archive, "./", &fault, NULL, NULL), 0);
 	assert_int_equal(lseek(archive, 0, SEEK_SET), 0);
 	assert_int_equal(tar_unpack(archive, out, 0, &fault, NULL, NULL), 0);
 	assert_int_equal(stat("out/file", &a), 0);
