@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	CHECK(n > 0 && backup_decode(packet, (size_t)n, &back) == 0);
 	CHECK(back.profile.n_include == m.profile.n_include);
 	for (size_t i = 0; i < back.profile.n_include; i++)
-		CHECK(back.profile.include[i][0] && strcmp(back.profile.include[i], m.profile.include[i]) == 0);
+		CHECK(back.profile.include[i][0] &&
+		      strcmp(back.profile.include[i], m.profile.include[i]) == 0);
 	return 0;
 }

@@ -61,10 +61,10 @@ struct backup_profile {
 
 struct backup_message {
 	uint32_t kind;
-	const char *name;              /* READ, MAKE: of the profile */
-	const char *text;              /* READ: the profile itself, "": it is in its file;
+	const char *name;                  /* READ, MAKE: of the profile */
+	const char *text;                  /* READ: the profile itself, "": it is in its file;
 	                                  DONE: where the archive is; FAILED: why */
-	struct backup_profile profile; /* PROFILE, MAKE (its lists are empty there) */
+	struct backup_profile profile;     /* PROFILE, MAKE (its lists are empty there) */
 	const char *dirs[BACKUP_DIRS_MAX]; /* MAKE: what is read below */
 	size_t n_dirs;
 	const char *path;   /* FILE: in the archive */

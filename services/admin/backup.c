@@ -11,10 +11,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
@@ -23,33 +21,9 @@
 #include "services/admin/property.h"
 #include "services/admin/storage_client.h"
 
-#define READ_MS    30000U /* a profile is a small file; chosen */
-#define GIVEN_MAX  32768U /* bytes of a profile that is given; as in its file */
-#define PACKETS    16     /* a turn */
-#define FILE_PARTS (BACKUP_PARTS + 3U) /* firewall rules, notes, "empty" */
-
-struct backup {
-	struct backup *next;
-	struct call *c;
-	bool execute;
-	bool making; /* the second connection */
-	bool asked;  /* the storage service will answer */
-	bool over;   /* the caller was answered */
-	int fd;
-	struct loop_fd source;
-	struct loop_timer limit;
-	/* The profile's texts, owned. */
-	char *vm, *path, *pass_text, *pass_vm;
-	bool compressed;
-	struct saved *list;
-	size_t n;
-	/* Where it is: the qube, and the next of its files. */
-	size_t at, part;
-	bool store_sent, any_file;
-	char exported[16]; /* volume of list[at] that the storage service keeps as it is; "": none */
-	uint64_t total, finished; /* bytes of volumes */
-	uint64_t written, begun;  /* of the archive; when this qube began */
-};
+#define READ_MS   30000U /* a profile is a small file; chosen */
+#define GIVEN_MAX 32768U /* bytes of a profile that is given; as in its file */
+#define PACKETS   16     /* a turn */
 
 static struct {
 	struct loop *loop;
@@ -80,7 +54,7 @@ static void forget(char **secret)
 }
 
 /* Of one that is over, and for which nothing is on its way. */
-static void backup_free(struct backup *b)
+void backup_free(struct backup *b)
 {
 	for (struct backup **at = &backups.all; *at; at = &(*at)->next)
 		if (*at == b) {
@@ -97,29 +71,8 @@ static void backup_free(struct backup *b)
 	free(b);
 }
 
-static void on_export_ended(void *arg UNUSED, const struct storage_answer *a,
-                            const struct text *parts UNUSED)
-{
-	if (a->kind == STORAGE_FAILED)
-		LOG("the end of a backup's reading: %s", a->text);
-}
-
-static void end_export(struct backup *b)
-{
-	struct storage_request q;
-	struct volume *v = b->exported[0]
-	                           ? volume_by_name(b->list[b->at].q, b->exported)
-	                           : NULL;
-
-	b->exported[0] = '\0';
-	if (!v)
-		return;
-	storage_of(b->list[b->at].q, v, STORAGE_EXPORT_END, &q);
-	(void)storage_ask(&q, on_export_ended, NULL);
-}
-
 /* The caller is answered with what stands in the call; outside of a turn or in the one that is open. */
-static void conclude(struct backup *b)
+void backup_conclude(struct backup *b)
 {
 	bool own = !turn_is_open();
 
@@ -127,7 +80,7 @@ static void conclude(struct backup *b)
 		return;
 	drop_link(b);
 	if (!b->asked)
-		end_export(b);
+		backup_end_export(b);
 	b->over = true;
 	if (own)
 		turn_begin();
@@ -139,11 +92,9 @@ static void conclude(struct backup *b)
 		backup_free(b);
 }
 
-#define FAIL(b, ...) (call_refuse((b)->c, __VA_ARGS__), conclude(b))
-
 /* --- the connection --- */
 
-static bool send_message(struct backup *b, const struct backup_message *m, int fd)
+bool backup_send(struct backup *b, const struct backup_message *m, int fd)
 {
 	static uint8_t packet[BACKUP_PACKET_MAX];
 	ssize_t n = backup_encode(packet, sizeof(packet), m), sent;
@@ -155,7 +106,7 @@ static bool send_message(struct backup *b, const struct backup_message *m, int f
 
 static void on_packet(void *arg, uint32_t events);
 
-static bool dial(struct backup *b)
+bool backup_dial(struct backup *b)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
@@ -168,247 +119,6 @@ static bool dial(struct backup *b)
 	LOG_ERRNO("the backup service");
 	b->fd = fd_close(b->fd);
 	return false;
-}
-
-#define NO_SERVICE "The backup service does not answer: see skerry-backup.log"
-
-/* --- making --- */
-
-static void next_file(struct backup *b);
-
-/* What is small is given as a file in memory. */
-static void send_text(struct backup *b, const char *path, const struct text *content)
-{
-	const struct backup_message m = {
-	        .kind = BACKUP_FILE, .path = path, .source = "", .medium = BACKUP_MEMORY};
-	OWNED_FD int fd = memfd_create("backup", MFD_CLOEXEC);
-
-	if (fd < 0 || fd_write_all(fd, text_get(content), content->len) || !send_message(b, &m, fd))
-		FAIL(b, E_QUBES, "%s cannot be given to the backup: %s", path, strerror(errno));
-}
-
-static void send_file(struct backup *b, const char *path, const char *source,
-                      enum backup_source medium)
-{
-	const struct backup_message m = {
-	        .kind = BACKUP_FILE, .path = path, .source = source, .medium = medium};
-
-	if (!send_message(b, &m, -1))
-		FAIL(b, E_QUBES, NO_SERVICE);
-}
-
-static void on_exported(void *arg, const struct storage_answer *a, const struct text *parts UNUSED)
-{
-	struct backup *b = arg;
-	const struct qube *q = b->list[b->at].q;
-	bool tree = a->medium == STORAGE_MEDIUM_DIR;
-	char path[64];
-
-	b->asked = false;
-	if (a->kind == STORAGE_FAILED)
-		b->exported[0] = '\0';
-	if (b->over) {
-		end_export(b);
-		backup_free(b);
-		return;
-	}
-	if (a->kind == STORAGE_FAILED) {
-		storage_fault(a, &b->c->fault);
-		conclude(b);
-		return;
-	}
-	snprintf(path, sizeof(path), "vm%u/%s.%s", q->qid, b->exported, tree ? "tree" : "img");
-	if (a->medium != STORAGE_MEDIUM_DIR && a->medium != STORAGE_MEDIUM_FILE) {
-		end_export(b);
-		next_file(b);
-		return;
-	}
-	b->any_file = true;
-	send_file(b, path, a->path, tree ? BACKUP_TREE : BACKUP_IMAGE);
-}
-
-static void export_volume(struct backup *b, struct qube *q, struct volume *v)
-{
-	struct storage_request ask;
-
-	memcpy(b->exported, v->name, sizeof(b->exported));
-	storage_of(q, v, STORAGE_EXPORT, &ask);
-	b->asked = true;
-	(void)storage_ask(&ask, on_exported, b);
-}
-
-/* Firewall rules, notes, and an empty file for who has nothing else. */
-static bool small_file(struct backup *b, const struct qube *q, size_t part)
-{
-	AUTO_TEXT content = {0};
-	char path[64];
-
-	if (part == BACKUP_PARTS && q->firewall) {
-		snprintf(path, sizeof(path), "vm%u/firewall.xml", q->qid);
-		backup_firewall(q, &content);
-	} else if (part == BACKUP_PARTS + 1 && q->notes) {
-		snprintf(path, sizeof(path), "vm%u/notes.txt", q->qid);
-		text_puts(&content, q->notes);
-	} else if (part == BACKUP_PARTS + 2 && !b->any_file) {
-		snprintf(path, sizeof(path), "vm%u/empty", q->qid);
-	} else {
-		return false;
-	}
-	b->any_file = true;
-	send_text(b, path, &content);
-	return true;
-}
-
-/* True: it is on its way, or the backup is over. */
-static bool one_file(struct backup *b, size_t part)
-{
-	struct qube *q = b->list[b->at].q;
-	const char *path, *where;
-	struct volume *v;
-
-	if (q->klass == CLASS_ADMIN) {
-		path = part == 0 ? backup_home(&where) : NULL;
-		if (path)
-			send_file(b, path, where, BACKUP_HOME);
-		return path != NULL;
-	}
-	if (q->gone) {
-		FAIL(b, E_QUBES, "%s was removed while it was being saved", q->name);
-		return true;
-	}
-	if (part >= BACKUP_PARTS)
-		return small_file(b, q, part);
-	v = backup_volume(q, part);
-	if (v)
-		export_volume(b, q, v);
-	return v != NULL;
-}
-
-static void next_file(struct backup *b)
-{
-	const struct backup_message end = {.kind = BACKUP_END};
-
-	if (!b->store_sent) {
-		AUTO_TEXT store = {0};
-
-		b->store_sent = true;
-		backup_store(b->list, b->n, &store);
-		send_text(b, "qubes.xml", &store);
-		return;
-	}
-	while (b->at < b->n) {
-		if (b->part < FILE_PARTS) {
-			if (one_file(b, b->part++))
-				return;
-			continue;
-		}
-		b->finished += b->list[b->at].size;
-		b->begun = b->written;
-		b->at++;
-		b->part = 0;
-		b->any_file = false;
-	}
-	if (!send_message(b, &end, -1))
-		FAIL(b, E_QUBES, NO_SERVICE);
-}
-
-/* Bytes of an archive are not those of the volumes: within a qube it is as if they were, up to its size. */
-static void on_progress(struct backup *b, uint64_t written)
-{
-	uint64_t size = b->at < b->n ? b->list[b->at].size : 0, done;
-	char text[32];
-
-	b->written = MAX(b->written, written);
-	done = b->finished + MIN(b->written - b->begun, size);
-	snprintf(text, sizeof(text), "%.1f", b->total ? 100.0 * (double)done / (double)b->total : 0);
-	turn_begin();
-	event_fire(world.system, "backup-progress", "backup_profile", b->c->arg, "progress", text,
-	           NULL);
-	turn_end(true);
-}
-
-static void on_done(struct backup *b, const char *name)
-{
-	const struct property *p = property_of(PROP_BACKUP_TIMESTAMP);
-	char now[32];
-
-	snprintf(now, sizeof(now), "%lld", (long long)time(NULL));
-	LOG("backup %s is made: %s", b->c->arg, name);
-	turn_begin();
-	for (size_t i = 0; i < b->n; i++) {
-		struct qube *q = b->list[i].q;
-		struct fault f = {0};
-
-		if (!q->gone && property_has(q, p->id) &&
-		    !property_set(q, p, now, strlen(now), &f))
-			LOG("%s: %s", q->name, f.text);
-	}
-	conclude(b);
-	turn_end(true);
-}
-
-static bool add_dir(struct backup_message *m, char *dir)
-{
-	for (size_t i = 0; i < m->n_dirs; i++)
-		if (text_equal(m->dirs[i], dir))
-			return free(dir), true;
-	if (m->n_dirs == BACKUP_DIRS_MAX)
-		return free(dir), false;
-	m->dirs[m->n_dirs++] = dir;
-	return true;
-}
-
-static bool add_pool(struct backup_message *m, const char *name)
-{
-	const struct pool *p = pool_by_name(name);
-	const char *dir = p ? pairs_get(p->config, p->n_config, "dir_path") : NULL;
-	char full[STORAGE_DIR_LEN];
-
-	return !dir || !storage_outer_path(dir, full, sizeof(full)) ||
-	       add_dir(m, memory_text(full));
-}
-
-/* The folders that the archive's files come from. */
-static bool add_dirs(const struct backup *b, struct backup_message *m)
-{
-	const char *where;
-
-	for (size_t i = 0; i < b->n; i++) {
-		if (b->list[i].q->klass == CLASS_ADMIN && backup_home(&where) &&
-		    !add_dir(m, memory_text(where)))
-			return false;
-		for (size_t part = 0; part < BACKUP_PARTS; part++) {
-			const struct volume *v = backup_volume(b->list[i].q, part);
-
-			if (v && !add_pool(m, v->pool))
-				return false;
-		}
-	}
-	return true;
-}
-
-static void start_making(struct backup *b)
-{
-	static struct backup_message m;
-	bool good;
-
-	m = (struct backup_message){.kind = BACKUP_MAKE,
-	                            .name = b->c->arg,
-	                            .profile = {.destination_vm = b->vm,
-	                                        .destination_path = b->path,
-	                                        .passphrase_text = b->pass_text,
-	                                        .passphrase_vm = b->pass_vm,
-	                                        .compressed = b->compressed}};
-	good = add_dirs(b, &m);
-	if (good && dial(b) && send_message(b, &m, -1))
-		b->making = true;
-	else if (good)
-		FAIL(b, E_QUBES, NO_SERVICE);
-	else
-		FAIL(b, E_QUBES, "The qubes to be saved have volumes in more than %u pools",
-		     BACKUP_DIRS_MAX - 1);
-	for (size_t i = 0; i < m.n_dirs; i++)
-		free((char *)(uintptr_t)m.dirs[i]);
 }
 
 /* --- what is to be saved --- */
@@ -437,11 +147,11 @@ static void ask_sizes(struct backup *b)
 	for (size_t i = 0; i < b->n; i++)
 		b->total += b->list[i].size;
 	if (b->execute) {
-		start_making(b);
+		backup_start_making(b);
 		return;
 	}
 	backup_table(b->list, b->n, &b->c->reply);
-	conclude(b);
+	backup_conclude(b);
 }
 
 /* One that cannot be told is no reason: what is wrong with it shows when it is saved. */
@@ -473,11 +183,11 @@ static bool check_volumes(struct backup *b)
 			const struct volume *v = backup_volume(q, part);
 
 			if (v && v->revisions_to_keep == -1 && qube_active(q))
-				return fault_set(
-				        &b->c->fault, E_STORAGE,
-				        "%s of %s is used without snapshots (revisions_to_keep -1): "
-				        "it cannot be saved while the qube runs",
-				        v->name, q->name);
+				return fault_set(&b->c->fault, E_STORAGE,
+				                 "%s of %s is used without snapshots "
+				                 "(revisions_to_keep -1): "
+				                 "it cannot be saved while the qube runs",
+				                 v->name, q->name);
 		}
 	}
 	return true;
@@ -526,12 +236,11 @@ static void on_profile(struct backup *b, const struct backup_profile *p)
 	b->pass_vm = memory_text(p->passphrase_vm);
 	b->compressed = p->compressed;
 	turn_begin();
-	good = backup_select(p, &b->list, &b->n, &b->c->fault) &&
-	       (!b->execute || check_execute(b));
+	good = backup_select(p, &b->list, &b->n, &b->c->fault) && (!b->execute || check_execute(b));
 	for (size_t i = 0; good && i < b->n; i++)
 		event_fire(b->list[i].q, "backup-get-files", NULL);
 	if (!good)
-		conclude(b);
+		backup_conclude(b);
 	turn_end(good);
 	if (good)
 		ask_sizes(b);
@@ -541,7 +250,8 @@ static void on_profile(struct backup *b, const struct backup_profile *p)
 
 static void on_failed(struct backup *b, const struct backup_message *m)
 {
-	FAIL(b, m->code == BACKUP_E_NO_PROFILE ? E_BACKUP_PROFILE : E_QUBES, "%.900s", m->text);
+	BACKUP_FAIL(b, m->code == BACKUP_E_NO_PROFILE ? E_BACKUP_PROFILE : E_QUBES, "%.900s",
+	            m->text);
 }
 
 /* True: there may be another one. */
@@ -556,20 +266,20 @@ static bool take(struct backup *b, const struct backup_message *m)
 		return false;
 	}
 	if (m->kind == BACKUP_PROGRESS && b->making) {
-		on_progress(b, m->bytes);
+		backup_on_progress(b, m->bytes);
 		return true;
 	}
 	/* Nothing is asked for twice, nor done before the end was told. */
 	if (m->kind == BACKUP_NEXT && b->making && !b->asked && (!b->store_sent || b->at < b->n)) {
-		end_export(b);
-		next_file(b);
+		backup_end_export(b);
+		backup_next_file(b);
 		return false;
 	}
 	if (m->kind == BACKUP_DONE && b->making && b->at == b->n && b->store_sent) {
-		on_done(b, m->text);
+		backup_on_done(b, m->text);
 		return false;
 	}
-	FAIL(b, E_QUBES, "The backup service said what it should not");
+	BACKUP_FAIL(b, E_QUBES, "The backup service said what it should not");
 	return false;
 }
 
@@ -585,13 +295,16 @@ static void on_packet(void *arg, uint32_t events UNUSED)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {
-			FAIL(b, E_QUBES,
-			     b->making ? "The backup process ended in the middle: nothing is kept"
-			               : "The backup process ended before it had read the profile");
+			BACKUP_FAIL(
+			        b, E_QUBES,
+			        b->making
+			                ? "The backup process ended in the middle: nothing is kept"
+			                : "The backup process ended before it had read the "
+			                  "profile");
 			return;
 		}
 		if (backup_decode(packet, (size_t)n, &m)) {
-			FAIL(b, E_QUBES, "The backup service said something that is none");
+			BACKUP_FAIL(b, E_QUBES, "The backup service said something that is none");
 			return;
 		}
 		if (m.kind == BACKUP_PROFILE) {
@@ -608,7 +321,7 @@ static void on_late(void *arg)
 {
 	struct backup *b = arg;
 
-	FAIL(b, E_QUBES, "The profile could not be read in time");
+	BACKUP_FAIL(b, E_QUBES, "The profile could not be read in time");
 }
 
 /* --- methods --- */
@@ -641,12 +354,9 @@ static void start(struct call *c, bool execute, const char *given)
 		return;
 	}
 	b = memory_get(sizeof(*b));
-	*b = (struct backup){.next = backups.all,
-	                     .c = c,
-	                     .execute = execute,
-	                     .fd = -1,
-	                     .source = LOOP_FD_EMPTY};
-	if (!dial(b) || !send_message(b, &m, -1) ||
+	*b = (struct backup){
+	        .next = backups.all, .c = c, .execute = execute, .fd = -1, .source = LOOP_FD_EMPTY};
+	if (!backup_dial(b) || !backup_send(b, &m, -1) ||
 	    loop_timer_set(backups.loop, &b->limit, READ_MS, on_late, b)) {
 		call_refuse(c, E_QUBES, NO_SERVICE);
 		drop_link(b);
@@ -697,5 +407,5 @@ void method_backup_cancel(struct call *c)
 		return;
 	}
 	call_refuse(b->c, E_BACKUP_CANCELLED, "Backup cancelled");
-	conclude(b);
+	backup_conclude(b);
 }

@@ -20,8 +20,9 @@ void backup_home_find(void)
 {
 	char dir[PATH_MAX];
 	struct dirent **entries;
-	int n = path_make(dir, sizeof(dir), "/home", NULL) ? -1
-	                                                    : scandir(dir, &entries, NULL, alphasort);
+	int n = path_make(dir, sizeof(dir), "/home", NULL)
+	                ? -1
+	                : scandir(dir, &entries, NULL, alphasort);
 
 	for (int i = 0; i < n; i++) {
 		const char *name = entries[i]->d_name;
@@ -133,12 +134,10 @@ static void put_size(uint64_t size, char *out, size_t max)
 
 static const char *kind_of(const struct qube *q)
 {
-	static const char *const kinds[CLASS_COUNT] = {[CLASS_ADMIN] = "User home",
-	                                               [CLASS_TEMPLATE] = "Template VM",
-	                                               [CLASS_STANDALONE] = "Standalone VM",
-	                                               [CLASS_APP] = "VM",
-	                                               [CLASS_DISP] = "Disposable",
-	                                               [CLASS_REMOTE] = "Remote VM"};
+	static const char *const kinds[CLASS_COUNT] = {
+	        [CLASS_ADMIN] = "User home",          [CLASS_TEMPLATE] = "Template VM",
+	        [CLASS_STANDALONE] = "Standalone VM", [CLASS_APP] = "VM",
+	        [CLASS_DISP] = "Disposable",          [CLASS_REMOTE] = "Remote VM"};
 
 	return kinds[q->klass] ? kinds[q->klass] : "";
 }

@@ -82,7 +82,7 @@ static bool feature_left_out(const char *name)
 {
 	return (text_starts(name, "preload-dispvm") && !text_equal(name, "preload-dispvm-max")) ||
 	       text_equal(name, "backup-content") || text_equal(name, "backup-path") ||
-	       text_equal(name, "backup-size");
+	       text_equal(name, "backup-size") || text_equal(name, "backup-files");
 }
 
 static void put_features(struct text *out, const struct qube *q, const struct saved *s)
@@ -104,6 +104,12 @@ static void put_features(struct text *out, const struct qube *q, const struct sa
 		text_printf(&size, "%" PRIu64, s->size);
 		put_named(out, "feature", "backup-path", text_get(&path));
 		put_named(out, "feature", "backup-size", text_get(&size));
+		/* Ours: what must be there, so that the end of an archive cannot be cut off unseen. */
+		if (q->firewall || q->notes)
+			put_named(out, "feature", "backup-files",
+			          !q->notes      ? "firewall.xml"
+			          : !q->firewall ? "notes.txt"
+			                         : "firewall.xml notes.txt");
 	}
 	text_puts(out, "</features>\n<tags>\n");
 	for (size_t i = 0; i < q->n_tags; i++) {

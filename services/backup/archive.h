@@ -41,8 +41,8 @@ enum backup_form {
 };
 
 /** backup_add() - a file of the archive: what @data is; 0 or -1 */
-int backup_add(struct backup_archive *a, const char *path, enum backup_form form,
-               int data) MUST_CHECK;
+int backup_add(struct backup_archive *a, const char *path, enum backup_form form, int data)
+        MUST_CHECK;
 
 /** backup_end() - 0 or -1 */
 int backup_end(struct backup_archive *a) MUST_CHECK;

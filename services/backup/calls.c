@@ -25,7 +25,8 @@
 
 static bool word_legal(const char *text, size_t max)
 {
-	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+	size_t len =
+	        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
 
 	return len > 0 && len <= max && text[len] == '\0' && text[0] != '-';
 }
@@ -34,8 +35,8 @@ static bool word_legal(const char *text, size_t max)
 static pid_t call(const char *qube, const char *service, int in, int out)
 {
 	static const char *const places[] = {"qrexec-client", "../bin/qrexec-client",
-	                                     "../../bin/qrexec-client",
-	                                     "../../tools/qrexec-client", NULL};
+	                                     "../../bin/qrexec-client", "../../tools/qrexec-client",
+	                                     NULL};
 	static char broker[PATH_MAX + 32], root[PATH_MAX + 32];
 	const char *const env[] = {"VCHAN_TRANSPORT=memfd", "VCHAN_DOMAIN=0", broker, root, NULL};
 	char program[PATH_MAX], path[PATH_MAX], command[400];
@@ -117,8 +118,9 @@ int passphrase_from(int conn, const char *qube, const char *profile, char out[SE
 
 	(void)snprintf(service, sizeof(service), "qubes.BackupPassphrase+%.60s", profile);
 	if (!word_legal(profile, 60) || pipe2(ends, O_CLOEXEC)) {
-		service_fail(conn, BACKUP_E_FAILED,
-		             "No service can be asked for the passphrase of a profile of this name");
+		service_fail(
+		        conn, BACKUP_E_FAILED,
+		        "No service can be asked for the passphrase of a profile of this name");
 		return -1;
 	}
 	end = ends[0];
@@ -143,7 +145,8 @@ pid_t storing_call(int conn, const char *qube, const char *path, int *ret_fd)
 	pid_t pid;
 
 	if (strpbrk(path, "\n\r") || pipe2(ends, O_CLOEXEC)) {
-		service_fail(conn, BACKUP_E_FAILED, "The path of the backup has more than one line");
+		service_fail(conn, BACKUP_E_FAILED,
+		             "The path of the backup has more than one line");
 		return -1;
 	}
 	pid = call_or_fail(conn, qube, "qubes.Backup", ends[0], null_fd);

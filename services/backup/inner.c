@@ -163,8 +163,7 @@ int inner_write_tree(int out, const char *path, int top, char why[160])
 
 	if (tar_pack(top, -1, "./", &fault, count, &size))
 		goto out;
-	h = (struct tar_header){
-	        .type = TAR_FILE, .mode = 0660, .size = size, .real_size = size};
+	h = (struct tar_header){.type = TAR_FILE, .mode = 0660, .size = size, .real_size = size};
 	memcpy(h.name, path, strlen(path));
 	if (add_region(&r, 0, size) == 0 && add_region(&r, size, 0) == 0 &&
 	    put_regions(out, &h, &r) == 0)

@@ -114,14 +114,14 @@ int make_archive(int conn, int out, const struct backup_message *m, const char *
 	                                  .arg = &conn,
 	                                  .header = {.compressed = m->profile.compressed}};
 	if (!localtime_r(&now, &tm) ||
-	    snprintf(archive.header.id, sizeof(archive.header.id),
-	             "%04d%02d%02dT%02d%02d%02d-%d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-	             tm.tm_hour, tm.tm_min, tm.tm_sec, (int)getpid()) < 0)
+	    snprintf(archive.header.id, sizeof(archive.header.id), "%04d%02d%02dT%02d%02d%02d-%d",
+	             tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+	             (int)getpid()) < 0)
 		return 1;
 	if (maker_confine(conn, out, m))
 		return 1;
 	if (backup_start(&archive) == 0 && add_all(conn) == 0)
-		return 0;
+		return ARCHIVE_WHOLE;
 	if (archive.fault.text[0])
 		service_fail(conn, BACKUP_E_FAILED, "%s", archive.fault.text);
 	return 1;

@@ -102,12 +102,13 @@ static int judge_maker(int conn, pid_t maker)
 
 	while (waitpid(maker, &status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == ARCHIVE_WHOLE)
 		return 0;
 	if (WIFSIGNALED(status))
-		service_fail(conn, BACKUP_E_FAILED,
-		             "The process that makes the backup was ended by signal %d; nothing is kept",
-		             WTERMSIG(status));
+		service_fail(
+		        conn, BACKUP_E_FAILED,
+		        "The process that makes the backup was ended by signal %d; nothing is kept",
+		        WTERMSIG(status));
 	return -1;
 }
 

@@ -108,8 +108,7 @@ static int take_quoted(struct reading *r, const char **ret)
 		if (c == quote || (c == '\\' && quote == '"')) {
 			r->at++;
 			if (c == '\\' && look(r, 0) != '"' && look(r, 0) != '\\')
-				return wrong(r,
-				             "of the escapes only \\\" and \\\\ are known here");
+				return wrong(r, "of the escapes only \\\" and \\\\ are known here");
 			c = look(r, 0);
 		}
 		*r->store++ = c;
@@ -296,8 +295,8 @@ static int take_pair(struct reading *r, struct backup_profile *out, unsigned int
 static int check_whole(struct reading *r, const struct backup_profile *out, unsigned int seen)
 {
 	static const enum key needed[] = {INCLUDE, DESTINATION_VM, DESTINATION_PATH};
-	const char *const values[KEYS] = {[DESTINATION_VM] = out->destination_vm,
-	                                  [DESTINATION_PATH] = out->destination_path};
+	const char *const values[KEYS] = {
+	        [DESTINATION_VM] = out->destination_vm, [DESTINATION_PATH] = out->destination_path};
 
 	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
 		if ((seen & 1U << needed[i]) && (!values[needed[i]] || values[needed[i]][0]))
@@ -314,7 +313,8 @@ static int check_bytes(struct reading *r)
 	if (r->end - r->at > (ptrdiff_t)PROFILE_SIZE_MAX)
 		return wrong(r, "it is too long");
 	for (const char *p = r->at; p < r->end; p++) {
-		if (((unsigned char)*p < ' ' && *p != '\n' && *p != '\t' && *p != '\r') || *p == 0x7f)
+		if (((unsigned char)*p < ' ' && *p != '\n' && *p != '\t' && *p != '\r') ||
+		    *p == 0x7f)
 			return wrong(r, "it is no text");
 	}
 	return 0;

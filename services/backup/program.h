@@ -11,8 +11,8 @@
  *  path and a locale, at most PROGRAM_ENV_MAX, NULL-terminated; NULL: none; @secret: what it reads from
  *  descriptor 3, or -1. Its pid, or -1 with errno. */
 #define PROGRAM_ENV_MAX 8
-pid_t program_start(const char *const argv[], const char *const env[], int in, int out,
-                    int secret) MUST_CHECK;
+pid_t program_start(const char *const argv[], const char *const env[], int in, int out, int secret)
+        MUST_CHECK;
 
 /** program_wait() - 0 if it ended with status 0; else -1 */
 int program_wait(pid_t pid) MUST_CHECK;

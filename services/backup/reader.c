@@ -78,8 +78,8 @@ int read_profile(int conn, const struct backup_message *m)
 		return 1;
 	}
 	if (len < 0) {
-		service_fail(conn, BACKUP_E_FAILED, "Invalid backup profile - it cannot be read: %s",
-		             strerror(errno));
+		service_fail(conn, BACKUP_E_FAILED,
+		             "Invalid backup profile - it cannot be read: %s", strerror(errno));
 		return 1;
 	}
 	if (backup_profile_parse(given ? m->text : text, (size_t)len, store, &out.profile, why)) {

@@ -3,14 +3,16 @@
  * What the two confined processes of a backup keep. Neither can make a socket, so there is no network
  * and no way to another process but the connection that it was started with.
  */
+#include <asm/termbits.h>
+#include <asm/ioctls.h>
+#include <limits.h>
 #include <linux/capability.h>
+#include <string.h>
 
 #include "lib/base/paths.h"
 #include "lib/sandbox/common_calls.h"
 #include "lib/sandbox/sandbox.h"
 #include "services/backup/service.h"
-
-#include <limits.h>
 
 #define READER_MEMORY (64U << 20)
 #define MAKER_MEMORY  (4ULL << 30) /* scrypt takes what it is allowed; chosen */
@@ -27,8 +29,11 @@ static const struct confine_call reader_calls[] = {
 /* Of the maker, which reads volumes, and of scrypt and gzip, which it starts with the same rights. */
 static const struct confine_call maker_calls[] = {
         CONFINE_CALLS_BASE,
-        {"mmap", "code of the programs' libraries, from their files; Landlock says which"},
-        {"mprotect", "the programs' start"},
+        {"mmap",
+         "code of the programs and their libraries: from files, and not to be written",
+         2,
+         {{.arg = 2, .mask = PROT_WRITE, .value = 0},
+          {.arg = 3, .mask = MAP_ANONYMOUS, .value = 0}}},
         {"sendmsg", "what it wants next, how far it is"},
         {"recvmsg", "what is to be saved"},
         {"openat", "volumes, one name in an open folder; libraries; Landlock judges"},
@@ -40,7 +45,6 @@ static const struct confine_call maker_calls[] = {
         {"pread64", "data at its place; libraries"},
         {"pwrite64", "files in memory"},
         {"readlinkat", "links, as text"},
-        {"readlink", "the dynamic linker"},
         {"flistxattr", "attributes"},
         {"fgetxattr", "attributes"},
         {"fcntl", "descriptors of a program"},
@@ -58,27 +62,28 @@ static const struct confine_call maker_calls[] = {
         {"rt_sigaction", "their signals"},
         {"access", "the dynamic linker"},
         {"faccessat", "the dynamic linker, other architectures"},
-        {"faccessat2", "the shell's programs, other C libraries"},
         {"arch_prctl", "start of a program"},
         {"set_tid_address", "start of a program"},
         {"set_robust_list", "start of a program"},
         {"rseq", "start of a program"},
-        {"prlimit64", "scrypt: how much memory there is"},
+        {"prlimit64",
+         "scrypt: how much memory there is; nothing is set",
+         1,
+         {{.arg = 2, .mask = ~0ULL, .value = 0}}},
         {"getrlimit", "scrypt: how much memory there is"},
         {"sysinfo", "scrypt: how much memory there is"},
         {"clock_getres", "scrypt: how fast it is"},
         {"mlock", "scrypt: its key is not to be paged out"},
         {"munlock", "scrypt"},
-        {"getuid", "gzip"},
-        {"geteuid", "gzip, whether it is root"},
-        {"getgid", "gzip"},
-        {"getegid", "gzip"},
-        {"ioctl", "whether that is a terminal: none is", 1, {{.arg = 1, .mask = ~0ULL, .value = 0x5401}}},
-        {"fadvise64", "gzip: that it reads on"},
-        {"sigaltstack", "gzip"},
-        {"times", "scrypt"},
-        {"getppid", "whose it is"},
+        {"ioctl",
+         "whether that is a terminal: none is",
+         1,
+         {{.arg = 1, .mask = ~0ULL, .value = TCGETS}}},
         {"uname", "the dynamic linker, other C libraries"},
+        {"readlink", "the dynamic linker, other C libraries"},
+        {"geteuid", "gzip, other versions"},
+        {"fadvise64", "gzip, other versions"},
+        {"sigaltstack", "gzip, other versions"},
 };
 
 int reader_confine(int conn)
@@ -116,6 +121,7 @@ int maker_confine(int conn, int out, const struct backup_message *m)
 	        {.path = "/usr/lib"},
 	        {.path = "/lib"},
 	        {.path = "/etc/ld.so.cache"},
+	        {.path = "/dev/urandom"},
 	        /* scrypt is given its passphrase at /dev/fd/3. */
 	        {.path = "/proc/self/fd"},
 	};

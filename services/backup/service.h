@@ -23,8 +23,9 @@ NORETURN void operate(int conn, unsigned int log_n);
 /** read_profile() - confines itself, answers; an exit status */
 int read_profile(int conn, const struct backup_message *m);
 
-/** make_archive() - confines itself and makes it of what the admin service says; an exit status
- *  @out: what it is written to */
+/** make_archive() - confines itself and makes it of what the admin service says; an exit status, of which
+ *  only this one says that the archive is whole. @out: what it is written to */
+#define ARCHIVE_WHOLE 42
 int make_archive(int conn, int out, const struct backup_message *m, const char *pass,
                  unsigned int log_n);
 

@@ -14,7 +14,7 @@
 #define XML_DEPTH_MAX 16U
 #define XML_ATTRS_MAX 16U
 #define XML_NAME_LEN  64U
-#define XML_VALUE_LEN 8192U
+#define XML_VALUE_LEN 65536U      /* a feature is as long as a request; protocol */
 #define XML_SIZE_MAX  (32U << 20) /* bytes; chosen: 10,000 qubes have 14 */
 
 struct xml_attr {

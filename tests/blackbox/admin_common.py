@@ -451,10 +451,10 @@ class Admin:
             self.stop()
             raise Wrong("the service did not start: " + self.log_text()[-600:])
 
-    def start_backup(self):
+    def start_backup(self, program=None):
         ready, wready = os.pipe()
         self.backup = subprocess.Popen(
-            [os.path.join(BUILD, "services/backup/skerry-backup"), "--root=" + self.root, "--scrypt-cost=10",
+            [program or os.path.join(BUILD, "services/backup/skerry-backup"), "--root=" + self.root, "--scrypt-cost=10",
              "--ready-fd=%d" % wready], pass_fds=[wready], stderr=self.log, stdout=self.log)
         os.close(wready)
         os.read(ready, 1)

@@ -2,50 +2,49 @@
 /*
  * qvm-backup - the data of qubes to one encrypted archive
  *
- * Asks the admin service what there is and where it lies; reads the volumes itself, for it runs in dom0 as a
- * user who may. See services/backup for the format.
+ * Puts a profile together and gives it to the admin service, whose backup service makes the archive. The
+ * passphrase goes there with it and is written to no file. A child shows how far it is, and gives the
+ * backup up when the user does.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
-#include "tools/need_root.h"
-#include "services/storage/tar_tree.h"
 #include "tools/backup/common.h"
+#include "tools/client/arena.h"
 #include "tools/client/qubes.h"
-
-#define QUBES_MAX 10000U
+#include "tools/client/sink.h"
 
 struct options {
-	const char *passphrase_file, *location;
+	const char *passphrase_file, *passphrase_vm, *location, *vm, *profile;
 	const char *exclude[256];
 	size_t n_exclude;
 	bool compress, yes, quiet;
-	unsigned int log_n;
 	char **names;
 	int n_names;
 };
 
-static struct options o = {.compress = true};
-static struct backup_archive archive;
-static bool shown = true;
+static struct options o = {.compress = true, .vm = "dom0"};
+static volatile sig_atomic_t given_up;
 
 static void usage(FILE *to)
 {
-	(void)fputs("usage: qvm-backup [--exclude QUBE]... [--passphrase-file FILE] "
-	            "[--no-compress] [--yes]\n"
-	            "                  [--quiet] FILE-OR-FOLDER [QUBE...]\n"
+	(void)fputs("usage: qvm-backup [--exclude QUBE]... [--passphrase-file FILE | "
+	            "--passphrase-vm QUBE]\n"
+	            "                  [--dest-vm QUBE] [--no-compress] [--yes] [--quiet] "
+	            "FILE-OR-FOLDER [QUBE...]\n"
+	            "       qvm-backup [--yes] [--quiet] --profile NAME\n"
 	            "Saves the data of qubes, those that are to be included in backups or those "
-	            "named.\n",
+	            "named; dom0 is its\nhome folder.\n",
 	            to);
 }
 
@@ -54,24 +53,30 @@ static int parse(int argc, char **argv)
 {
 	static const struct option list[] = {{"exclude", required_argument, NULL, 'x'},
 	                                     {"passphrase-file", required_argument, NULL, 'p'},
+	                                     {"passphrase-vm", required_argument, NULL, 'v'},
+	                                     {"dest-vm", required_argument, NULL, 'd'},
+	                                     {"profile", required_argument, NULL, 'P'},
 	                                     {"compress", no_argument, NULL, 'z'},
 	                                     {"no-compress", no_argument, NULL, 'n'},
-	                                     {"scrypt-cost", required_argument, NULL, 'c'},
 	                                     {"yes", no_argument, NULL, 'y'},
 	                                     {"quiet", no_argument, NULL, 'q'},
 	                                     {"help", no_argument, NULL, 'h'},
 	                                     {NULL, 0, NULL, 0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "x:p:zyqh", list, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "x:p:d:zyqh", list, NULL)) != -1) {
 		if (c == 'x' && o.n_exclude < ARRAY_LEN(o.exclude))
 			o.exclude[o.n_exclude++] = optarg;
 		else if (c == 'p')
 			o.passphrase_file = optarg;
+		else if (c == 'v')
+			o.passphrase_vm = optarg;
+		else if (c == 'd')
+			o.vm = optarg;
+		else if (c == 'P')
+			o.profile = optarg;
 		else if (c == 'z' || c == 'n')
 			o.compress = c == 'z';
-		else if (c == 'c')
-			o.log_n = (unsigned int)strtoul(optarg, NULL, 10) % 32;
 		else if (c == 'y')
 			o.yes = true;
 		else if (c == 'q')
@@ -81,325 +86,104 @@ static int parse(int argc, char **argv)
 			return c == 'h' ? 1 : 3;
 		}
 	}
-	if (optind >= argc) {
+	if (o.profile ? optind < argc : optind >= argc) {
 		usage(stderr);
 		return 3;
 	}
 	o.location = argv[optind++];
 	o.names = argv + optind;
-	o.n_names = argc - optind;
+	o.n_names = o.profile ? 0 : argc - optind;
 	return 0;
 }
 
-static bool named(const char *name, const char *const *list, size_t n)
+/* A value in quotes. Control bytes, which no profile has, are the service's to refuse. */
+static const char *quoted(const char *text)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(list[i], name) == 0)
-			return true;
-	}
-	return false;
-}
+	char *out = arena_alloc(2 * strlen(text) + 3), *p = out;
 
-static bool wanted(struct qube *q)
-{
-	const char *include;
-
-	if (strcmp(q->class, "AdminVM") == 0 || named(q->name, o.exclude, o.n_exclude))
-		return false;
-	if (o.n_names > 0)
-		return named(q->name, (const char *const *)o.names, (size_t)o.n_names);
-	include = qube_property(q, "include_in_backups");
-	return include && strcmp(include, "True") == 0;
-}
-
-/* Text of an element or of an attribute; what XML has no way to say becomes "_". */
-static void put_xml(FILE *to, const char *text)
-{
+	*p++ = '\'';
 	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '&')
-			(void)fputs("&amp;", to);
-		else if (c == '<')
-			(void)fputs("&lt;", to);
-		else if (c == '>')
-			(void)fputs("&gt;", to);
-		else if (c == '"')
-			(void)fputs("&quot;", to);
-		else
-			(void)fputc(c < ' ' && c != '\n' && c != '\t' ? '_' : c, to);
+		*p++ = *text;
+		if (*text == '\'')
+			*p++ = '\'';
 	}
+	*p++ = '\'';
+	*p = '\0';
+	return out;
 }
 
-static void put_feature(FILE *to, const char *name, const char *value)
+static void add_name(struct text_list *lines, const char *name)
 {
-	(void)fputs("<feature name=\"", to);
-	put_xml(to, name);
-	(void)fputs("\">", to);
-	put_xml(to, value);
-	(void)fputs("</feature>", to);
+	text_list_add(lines, arena_printf("- %s", quoted(name)));
 }
 
-/* fn for each line of a reply. */
-static void each_line(const char *text, void (*fn)(FILE *to, struct qube *q, const char *line),
-                      FILE *to, struct qube *q)
+/* 0, or 1 after complain(). */
+static int add_included(struct text_list *lines)
 {
-	char line[256];
+	struct qubes qubes = qubes_load();
+	size_t before = lines->n;
 
-	while (*text) {
-		size_t len = strcspn(text, "\n");
+	if (qubes.reply.error)
+		return complain("%s", qubes.reply.text);
+	for (int i = 0; i < o.n_names; i++)
+		add_name(lines, o.names[i]);
+	for (size_t i = 0; o.n_names == 0 && i < qubes.n; i++) {
+		struct qube *q = &qubes.items[i];
+		const char *include = strcmp(q->class, "AdminVM") == 0
+		                              ? NULL
+		                              : qube_property(q, "include_in_backups");
 
-		if (len < sizeof(line)) {
-			memcpy(line, text, len);
-			line[len] = '\0';
-			fn(to, q, line);
-		}
-		text += len + (text[len] == '\n');
+		if (include && strcmp(include, "True") == 0)
+			add_name(lines, q->name);
 	}
+	return lines->n > before ? 0 : complain("There is nothing to save");
 }
 
-static void one_feature(FILE *to, struct qube *q, const char *name)
+/* Of a file: its folder as it is reached from everywhere. NULL after complain(). */
+static const char *whole_path(const char *path)
 {
-	struct admin_reply value = admin_call("admin.vm.feature.Get", name, q->name, NULL);
+	char folder[PATH_MAX], *cut = arena_dup(path), *slash = strrchr(cut, '/');
 
-	/* Lists of preloaded disposables are of this system's present only. */
-	if (!value.error &&
-	    (strncmp(name, "preload-dispvm", 14) != 0 || strcmp(name, "preload-dispvm-max") == 0) &&
-	    strncmp(name, "backup-", 7) != 0)
-		put_feature(to, name, value.content);
+	if (strcmp(o.vm, "dom0") != 0)
+		return path;
+	if (realpath(path, folder))
+		return arena_dup(folder);
+	if (slash)
+		*slash = '\0';
+	if (realpath(!slash ? "." : slash == cut ? "/" : cut, folder))
+		return arena_printf("%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
+		                    slash ? slash + 1 : path);
+	(void)complain("%s: %s", path, strerror(errno));
+	return NULL;
 }
 
-static void one_tag(FILE *to, struct qube *q UNUSED, const char *name)
+/* Everything but the passphrase; NULL after complain(). */
+static const char *make_profile(void)
 {
-	(void)fputs("<tag name=\"", to);
-	put_xml(to, name);
-	(void)fputs("\"/>", to);
+	struct text_list lines = {0};
+	const char *path = whole_path(o.location);
+
+	text_list_add(&lines, "include:");
+	if (!path || add_included(&lines))
+		return NULL;
+	text_list_add(&lines, o.n_exclude ? "exclude:" : "exclude: []");
+	for (size_t i = 0; i < o.n_exclude; i++)
+		add_name(&lines, o.exclude[i]);
+	text_list_add(&lines, arena_printf("destination_vm: %s", quoted(o.vm)));
+	text_list_add(&lines, arena_printf("destination_path: %s", quoted(path)));
+	text_list_add(&lines, o.compress ? "compression: True" : "compression: False");
+	if (o.passphrase_vm)
+		text_list_add(&lines, arena_printf("passphrase_vm: %s", quoted(o.passphrase_vm)));
+	text_list_add(&lines, "");
+	return text_list_join(&lines, "\n");
 }
 
-static bool keeps_data(const char *info)
-{
-	return strstr(info, "\nsave_on_stop=True\n") != NULL;
-}
-
-static void one_volume(FILE *to, struct qube *q, const char *name)
-{
-	static const char *const keys[] = {"pool", "vid",          "revisions_to_keep",
-	                                   "rw",   "save_on_stop", "snap_on_start",
-	                                   "size", "source"};
-	struct admin_reply info = admin_call("admin.vm.volume.Info", name, q->name, NULL);
-
-	if (info.error)
-		return;
-	(void)fputs("<volume name=\"", to);
-	put_xml(to, name);
-	(void)fputc('"', to);
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		char key[40], value[600];
-		const char *at;
-		size_t len;
-
-		(void)snprintf(key, sizeof(key), "%s=", keys[i]);
-		at = strncmp(info.content, key, strlen(key)) == 0 ? info.content : NULL;
-		if (!at) {
-			(void)snprintf(key, sizeof(key), "\n%s=", keys[i]);
-			at = strstr(info.content, key);
-		}
-		if (!at)
-			continue;
-		at += strlen(key);
-		len = strcspn(at, "\n");
-		if (len == 0 || len >= sizeof(value))
-			continue;
-		memcpy(value, at, len);
-		value[len] = '\0';
-		(void)fprintf(to, " %s=\"", keys[i]);
-		put_xml(to, value);
-		(void)fputc('"', to);
-	}
-	(void)fputs("/>", to);
-}
-
-static void put_properties(FILE *to, struct qube *q)
-{
-	struct admin_reply reply = admin_call("admin.vm.property.GetAll", NULL, q->name, NULL);
-	struct properties all = properties_decode(reply.content);
-
-	(void)fputs("<properties>", to);
-	for (size_t i = 0; i < all.n; i++) {
-		const struct property *p = &all.items[i];
-
-		if (p->is_default && strcmp(p->name, "name") != 0 && strcmp(p->name, "qid") != 0)
-			continue;
-		(void)fprintf(to, "<property name=\"%s\">", p->name);
-		put_xml(to, p->value);
-		(void)fputs("</property>", to);
-	}
-	(void)fputs("</properties>", to);
-}
-
-static void put_domain(FILE *to, struct qube *q)
-{
-	const char *qid = qube_property(q, "qid");
-	struct admin_reply r;
-	char path[64];
-
-	(void)fprintf(to, "<domain id=\"domain-%s\" class=\"%s\">", qid ? qid : "0", q->class);
-	put_properties(to, q);
-	(void)fputs("<features>", to);
-	r = admin_call("admin.vm.feature.List", NULL, q->name, NULL);
-	each_line(r.content, one_feature, to, q);
-	(void)snprintf(path, sizeof(path), "vm%s/", qid ? qid : "0");
-	put_feature(to, "backup-content", "1");
-	put_feature(to, "backup-path", path);
-	(void)fputs("</features><tags>", to);
-	r = admin_call("admin.vm.tag.List", NULL, q->name, NULL);
-	each_line(r.content, one_tag, to, q);
-	(void)fputs("</tags><devices/><volume-config>", to);
-	r = admin_call("admin.vm.volume.List", NULL, q->name, NULL);
-	each_line(r.content, one_volume, to, q);
-	(void)fputs("</volume-config></domain>\n", to);
-}
-
-static int add_store(struct qube **list, size_t n)
-{
-	OWNED_FD int fd = memfd_create("qubes.xml", MFD_CLOEXEC);
-	FILE *to = fd < 0 ? NULL : fdopen(dup(fd), "w");
-	bool bad;
-
-	if (!to)
-		return complain("memory: %s", strerror(errno));
-	(void)fputs("<?xml version='1.0' "
-	            "encoding='UTF-8'?>\n<qubes><labels/><pools/><properties/><domains>\n",
-	            to);
-	for (size_t i = 0; i < n; i++)
-		put_domain(to, list[i]);
-	(void)fputs("</domains></qubes>\n", to);
-	bad = ferror(to);
-	if (fclose(to) || bad)
-		return complain("memory: %s", strerror(errno));
-	return backup_add(&archive, "qubes.xml", BACKUP_FORM_FILE, fd) ? complain("%s", archive.fault.text) : 0;
-}
-
-/* A tree as a tar, in a file that has no name. */
-static int pack_tree(const char *path)
-{
-	OWNED_FD int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	OWNED_FD int out = open(P_tmpdir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	struct tar_fault fault;
-
-	if (top < 0 || out < 0) {
-		(void)complain("%s: %s", top < 0 ? path : P_tmpdir, strerror(errno));
-		return -1;
-	}
-	if (tar_pack(top, out, "./", &fault, NULL, NULL)) {
-		(void)complain("%s: %s", path, fault.text);
-		return -1;
-	}
-	return fd_take(&out);
-}
-
-/* "file PATH" or "dir PATH". */
-static int add_exported(const char *exported, const char *qid, const char *volume)
-{
-	bool tree = strncmp(exported, "dir ", 4) == 0;
-	const char *path = outer_path(strchr(exported, ' ') ? strchr(exported, ' ') + 1 : "");
-	char name[BACKUP_PATH_LEN];
-	OWNED_FD int fd = -1;
-
-	if (!path)
-		return 1;
-	fd = tree ? pack_tree(path) : open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && !tree)
-		return complain("%s: %s", path, strerror(errno));
-	if (fd < 0)
-		return 1;
-	(void)snprintf(name, sizeof(name), "vm%s/%s.%s", qid, volume, tree ? "tree" : "img");
-	return backup_add(&archive, name, BACKUP_FORM_FILE, fd) ? complain("%s", archive.fault.text) : 0;
-}
-
-static int add_volume(struct qube *q, const char *volume)
-{
-	const char *qid = qube_property(q, "qid");
-	struct admin_reply r = admin_call("admin.vm.volume.Info", volume, q->name, NULL), end;
-	int result;
-
-	if (r.error)
-		return complain("%s: %s", q->name, r.text);
-	if (!keeps_data(r.content))
-		return 0;
-	r = admin_call_internal("internal.vm.volume.ExportBegin", volume, q->name, NULL);
-	if (r.error)
-		return complain("%s: its volume %s cannot be saved: %s", q->name, volume, r.text);
-	/* Nothing that this system has as a root, which stays where it is. */
-	result = r.len == 0 ? 0 : add_exported(r.content, qid ? qid : "0", volume);
-	end = admin_call_internal("internal.vm.volume.ExportEnd", volume, q->name, NULL);
-	if (end.error)
-		(void)complain("%s: %s", q->name, end.text);
-	return result;
-}
-
-static int add_qube(struct qube *q)
-{
-	static const char *const volumes[] = {"root", "private"};
-	struct admin_reply list = admin_call("admin.vm.volume.List", NULL, q->name, NULL);
-
-	if (!o.quiet)
-		(void)fprintf(stderr, "%s\n", q->name);
-	for (size_t i = 0; i < ARRAY_LEN(volumes); i++) {
-		if (!list.error && strstr(list.content, volumes[i]) && add_volume(q, volumes[i]))
-			return 1;
-	}
-	return 0;
-}
-
-/* The archive has its name when it is whole. */
-static int make(const char *path, struct qube **list, size_t n)
-{
-	char temporary[4096];
-	int r;
-
-	if (snprintf(temporary, sizeof(temporary), "%s.partial", path) >= (int)sizeof(temporary))
-		return complain("%s: the path is too long", path);
-	archive.fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (archive.fd < 0)
-		return complain("%s: %s", temporary, strerror(errno));
-	r = backup_start(&archive) ? complain("%s", archive.fault.text) : add_store(list, n);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = add_qube(list[i]);
-	if (r == 0 && (backup_end(&archive) || fsync(archive.fd)))
-		r = complain("%s: %s", temporary, strerror(errno));
-	if (r == 0 && rename(temporary, path))
-		r = complain("%s: %s", path, strerror(errno));
-	archive.fd = fd_close(archive.fd);
-	if (r)
-		(void)unlink(temporary);
-	return r;
-}
-
-static void stamp(struct qube **list, size_t n)
-{
-	char now[32];
-
-	(void)snprintf(now, sizeof(now), "%lld", (long long)time(NULL));
-	for (size_t i = 0; i < n; i++) {
-		struct admin_reply r =
-		        admin_call("admin.vm.property.Set", "backup_timestamp", list[i]->name, now);
-
-		if (r.error)
-			(void)complain("%s: %s", list[i]->name, r.text);
-	}
-}
-
-static bool agreed(struct qube **list, size_t n, const char *path)
+static bool agreed(const char *table)
 {
 	char answer[8] = "";
 
-	(void)printf("To %s:\n", path);
-	for (size_t i = 0; i < n; i++)
-		(void)printf("  %s (%s)%s\n", list[i]->name, list[i]->class,
-		             strcmp(list[i]->state, "Halted") == 0
-		                     ? ""
-		                     : ", running: its state before the start");
+	if (!o.quiet || !o.yes)
+		(void)fputs(table, stdout);
 	if (o.yes)
 		return true;
 	(void)printf("Do you want to proceed? [y/N] ");
@@ -407,62 +191,127 @@ static bool agreed(struct qube **list, size_t n, const char *path)
 	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+static void on_signal(int signo UNUSED)
+{
+	given_up = 1;
+}
+
+static void show(const struct admin_event *e, const char *name)
+{
+	const char *profile = "", *progress = "";
+
+	for (size_t i = 0; i < e->n; i++) {
+		if (strcmp(e->keys[i], "backup_profile") == 0)
+			profile = e->values[i];
+		else if (strcmp(e->keys[i], "progress") == 0)
+			progress = e->values[i];
+	}
+	if (strcmp(e->name, "backup-progress") == 0 && strcmp(profile, name) == 0)
+		(void)fprintf(stderr, "\r%s %% ", progress);
+}
+
+/* The child: until it is killed. */
+NORETURN static void watch(const char *name)
+{
+	const char *error;
+	int fd = o.quiet || !isatty(STDERR_FILENO) ? -1 : admin_events_open("dom0", &error);
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	struct sink sink = {0};
+	struct admin_event e;
+	ssize_t n;
+
+	for (;;) {
+		if (given_up) {
+			given_up = 0;
+			(void)admin_call("admin.backup.Cancel", name, "dom0", NULL);
+		}
+		/* A signal that comes before poll() is seen a moment later. */
+		if (poll(&wait, 1, 500) <= 0)
+			continue;
+		if (sink_read(&sink, fd) != SINK_MORE)
+			wait.fd = -1;
+		while ((n = admin_event_decode(sink.data, sink.len, &e)) > 0) {
+			show(&e, name);
+			sink_drop(&sink, (size_t)n);
+		}
+	}
+}
+
+static pid_t watcher;
+
+static void pass_on(int signo UNUSED)
+{
+	if (watcher > 0)
+		(void)kill(watcher, SIGTERM);
+}
+
+static void start_watching(const char *name)
+{
+	struct sigaction child = {.sa_handler = on_signal}, parent = {.sa_handler = pass_on};
+
+	parent.sa_flags = SA_RESTART;
+	(void)sigaction(SIGTERM, &child, NULL);
+	(void)sigaction(SIGINT, &child, NULL);
+	watcher = fork();
+	if (watcher == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		watch(name);
+	}
+	/* The terminal tells both. */
+	(void)sigaction(SIGTERM, &parent, NULL);
+	parent.sa_handler = SIG_IGN;
+	(void)sigaction(SIGINT, &parent, NULL);
+}
+
+static void end_watching(void)
+{
+	if (watcher <= 0)
+		return;
+	(void)kill(watcher, SIGKILL);
+	(void)waitpid(watcher, NULL, 0);
+}
+
+static int execute(const char *name, const char *profile)
+{
+	struct admin_reply r;
+
+	start_watching(name);
+	r = profile ? admin_call_internal("internal.backup.Execute", name, "dom0", profile)
+	            : admin_call("admin.backup.Execute", name, "dom0", NULL);
+	end_watching();
+	if (r.error)
+		return complain("The backup was not made: %s", r.text);
+	if (!o.quiet)
+		(void)printf("The backup is made.\n");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	static struct qube *list[QUBES_MAX];
-	char path[4096], when[32];
-	struct qubes qubes;
-	struct stat st;
-	time_t now = time(NULL);
-	struct tm tm;
-	size_t n = 0;
-	char *pass;
 	int r = parse(argc, argv);
+	const char *name, *profile = NULL, *whole = NULL;
+	struct admin_reply info;
+	char *pass = NULL;
 
-	if (r || !o.location)
-		return r ? r - 1 : 2;
-	need_root("qvm-backup");
+	if (r)
+		return r - 1;
 	(void)signal(SIGPIPE, SIG_IGN);
-	qubes = qubes_load();
-	if (qubes.reply.error)
-		return complain("%s", qubes.reply.text);
-	for (int i = 0; i < o.n_names; i++) {
-		if (!qubes_find(&qubes, o.names[i]))
-			return complain("There is no qube %s", o.names[i]);
-	}
-	for (size_t i = 0; i < qubes.n && n < QUBES_MAX; i++) {
-		if (wanted(&qubes.items[i]))
-			list[n++] = &qubes.items[i];
-	}
-	if (n == 0)
-		return complain("There is nothing to save");
-	if (!localtime_r(&now, &tm) || strftime(when, sizeof(when), "%Y-%m-%dT%H%M%S", &tm) == 0)
-		return complain("There is no time");
-	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): the options were checked: there is a place */
-	r = stat(o.location, &st) == 0 && S_ISDIR(st.st_mode)
-	            ? snprintf(path, sizeof(path), "%s/qubes-%s", o.location, when)
-	            : snprintf(path, sizeof(path), "%s", o.location);
-	if (r >= (int)sizeof(path))
-		return complain("%s: the path is too long", o.location);
-	if (!agreed(list, n, path))
-		return complain("Nothing was saved");
-	pass = passphrase_read(o.passphrase_file, true);
-	if (!pass)
+	name = o.profile ? o.profile : arena_printf("qvm-backup-%d", (int)getpid());
+	if (!o.profile && !(profile = make_profile()))
 		return 1;
-	archive.pass = pass;
-	archive.log_n = o.log_n;
-	archive.header.compressed = o.compress;
-	shown = !o.quiet && isatty(STDERR_FILENO);
-	archive.progress = show_progress;
-	archive.arg = &shown;
-	(void)strftime(when, sizeof(when), "%Y%m%dT%H%M%S", &tm);
-	(void)snprintf(archive.header.id, sizeof(archive.header.id), "%s-%d", when, (int)getpid());
-	r = make(path, list, n);
-	if (r == 0)
-		stamp(list, n);
-	explicit_bzero(pass, strlen(pass));
-	free(pass);
-	if (r == 0 && !o.quiet)
-		(void)printf("Saved to %s\n", path);
-	return r;
+	info = profile ? admin_call_internal("internal.backup.Info", name, "dom0", profile)
+	               : admin_call("admin.backup.Info", name, "dom0", NULL);
+	if (info.error)
+		return complain("%s", info.text);
+	if (!agreed(info.content))
+		return complain("Nothing was saved");
+	if (profile && !o.passphrase_vm) {
+		pass = passphrase_read(o.passphrase_file, true);
+		if (!pass)
+			return 1;
+		whole = arena_printf("%spassphrase_text: %s\n", profile, quoted(pass));
+		explicit_bzero(pass, strlen(pass));
+		free(pass);
+	}
+	return execute(name, whole ? whole : profile);
 }

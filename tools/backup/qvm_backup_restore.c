@@ -8,26 +8,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
 #include "tools/need_root.h"
 #include "services/backup/xml.h"
 #include "tools/backup/common.h"
-#include "tools/backup/restore_plan.h"
+#include "tools/backup/restore_settings.h"
 #include "tools/client/qubes.h"
 
-#define IN_PROGRESS "backup-restore-in-progress"
+#define SMALL_MAX (1U << 20) /* bytes of rules, of notes; chosen */
 
 struct options {
 	const char *passphrase_file, *location;
-	bool verify_only, rename_conflicting, skip_conflicting, quiet;
+	bool verify_only, rename_conflicting, skip_conflicting, skip_home, quiet;
 	char **names;
 	int n_names;
 };
@@ -41,12 +43,14 @@ static int failures;
 
 static void usage(FILE *to)
 {
-	(void)fputs("usage: qvm-backup-restore [--verify-only] [--rename-conflicting | "
-	            "--skip-conflicting]\n"
-	            "                          [--passphrase-file FILE] [--quiet] FILE [QUBE...]\n"
-	            "Restores the qubes of a backup, or those named; or only reads all of it and "
-	            "says if it is whole.\n",
-	            to);
+	(void)fputs(
+	        "usage: qvm-backup-restore [--verify-only] [--rename-conflicting | "
+	        "--skip-conflicting]\n"
+	        "                          [--skip-dom0-home] [--passphrase-file FILE] [--quiet] "
+	        "FILE [QUBE...]\n"
+	        "Restores the qubes of a backup, or those named; or only reads all of it and "
+	        "says if it is whole.\n",
+	        to);
 }
 
 /* 0: go on; else exit status + 1. */
@@ -55,6 +59,7 @@ static int parse(int argc, char **argv)
 	static const struct option list[] = {{"verify-only", no_argument, NULL, 'v'},
 	                                     {"rename-conflicting", no_argument, NULL, 'r'},
 	                                     {"skip-conflicting", no_argument, NULL, 's'},
+	                                     {"skip-dom0-home", no_argument, NULL, 'H'},
 	                                     {"passphrase-file", required_argument, NULL, 'p'},
 	                                     {"quiet", no_argument, NULL, 'q'},
 	                                     {"help", no_argument, NULL, 'h'},
@@ -68,6 +73,8 @@ static int parse(int argc, char **argv)
 			o.rename_conflicting = true;
 		else if (c == 's')
 			o.skip_conflicting = true;
+		else if (c == 'H')
+			o.skip_home = true;
 		else if (c == 'p')
 			o.passphrase_file = optarg;
 		else if (c == 'q')
@@ -158,71 +165,6 @@ static int choose_name(struct plan_qube *q)
 	return complain("There is no free name for %s", name);
 }
 
-/* As it is called here, if it was restored as another one. */
-static const char *renamed(const char *name)
-{
-	for (size_t i = 0; i < plan.n; i++) {
-		const char *old = pairs_get(&plan.list[i].properties, "name");
-
-		if (old && strcmp(old, name) == 0 && plan.list[i].name[0])
-			return plan.list[i].name;
-	}
-	return name;
-}
-
-static void warn(const struct plan_qube *q, const char *what, const struct admin_reply *r)
-{
-	if (r->error)
-		(void)complain("%s: %s: %s", q->name, what, r->text);
-}
-
-static bool left_out(const char *name)
-{
-	static const char *const names[] = {
-	        "name", "qid", "uuid",       "label",  "template",         "klass",
-	        "icon", "xid", "start_time", "dispid", "installed_by_rpm", "backup_timestamp"};
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (strcmp(names[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void put_settings(struct plan_qube *q)
-{
-	for (size_t i = 0; i < q->properties.n; i++) {
-		const struct pair *p = &q->properties.list[i];
-
-		if (!left_out(p->name)) {
-			struct admin_reply r = admin_call("admin.vm.property.Set", p->name, q->name,
-			                                  renamed(p->value));
-
-			warn(q, p->name, &r);
-		}
-	}
-	for (size_t i = 0; i < q->features.n; i++) {
-		const struct pair *p = &q->features.list[i];
-
-		if (strncmp(p->name, "backup-", 7) != 0) {
-			struct admin_reply r =
-			        admin_call("admin.vm.feature.Set", p->name, q->name, p->value);
-
-			warn(q, p->name, &r);
-		}
-	}
-	for (size_t i = 0; i < q->tags.n; i++) {
-		const char *tag = q->tags.list[i].name;
-
-		if (strncmp(tag, "created-by-", 11) != 0 && strncmp(tag, "guivm-", 6) != 0 &&
-		    strncmp(tag, "audiovm-", 8) != 0 && strcmp(tag, IN_PROGRESS) != 0) {
-			struct admin_reply r = admin_call("admin.vm.tag.Set", tag, q->name, NULL);
-
-			warn(q, tag, &r);
-		}
-	}
-}
-
 /* Whether a line of a list is this word. */
 static bool listed(const char *list, const char *word)
 {
@@ -264,13 +206,12 @@ static void make_qube(struct plan_qube *q)
 	(void)snprintf(payload, sizeof(payload), "name=%s label=%s", q->name,
 	               label ? label : "red");
 	put_pools(q, payload, sizeof(payload));
-	if (template && !qubes_find(&here, renamed(template)) &&
-	    strcmp(renamed(template), template) == 0) {
+	if (template && !taken(renamed(&plan, template))) {
 		(void)complain("%s: its template %s is not here: the default one is taken", q->name,
 		               template);
 		template = NULL;
 	}
-	r = admin_call(method, template ? renamed(template) : NULL, "dom0", payload);
+	r = admin_call(method, template ? renamed(&plan, template) : NULL, "dom0", payload);
 	if (r.error) {
 		(void)complain("%s cannot be made: %s", q->name, r.text);
 		q->failed = true;
@@ -280,8 +221,8 @@ static void make_qube(struct plan_qube *q)
 	q->made = true;
 	/* Nobody starts it before it is whole. */
 	r = admin_call("admin.vm.tag.Set", IN_PROGRESS, q->name, NULL);
-	warn(q, IN_PROGRESS, &r);
-	put_settings(q);
+	settings_warn(q, IN_PROGRESS, &r);
+	settings_own(q);
 	if (!o.quiet)
 		(void)printf("%s\n", q->name);
 }
@@ -292,11 +233,16 @@ static void make_qubes(void)
 	static const char *const order[] = {"TemplateVM", "StandaloneVM", "AppVM", "DispVM",
 	                                    "RemoteVM"};
 
+	settings_labels(&plan);
 	for (size_t c = 0; c < ARRAY_LEN(order); c++) {
 		for (size_t i = 0; i < plan.n; i++) {
 			if (plan.list[i].name[0] && strcmp(plan.list[i].class, order[c]) == 0)
 				make_qube(&plan.list[i]);
 		}
+	}
+	for (size_t i = 0; i < plan.n; i++) {
+		if (plan.list[i].made)
+			settings_links(&plan, &plan.list[i]);
 	}
 }
 
@@ -360,6 +306,64 @@ static int restore_volume(struct plan_qube *q, const char *volume, bool tree)
 	return import_end(q, volume, true);
 }
 
+/* A new folder in the user's home, for dom0's: nothing that is there is touched. Descriptor or -1. */
+static int home_folder(void)
+{
+	const char *home = getenv("HOME");
+	char path[PATH_MAX], when[64];
+	time_t now = time(NULL);
+	struct tm tm;
+	OWNED_FD int fd = -1;
+
+	if (!home || !localtime_r(&now, &tm) ||
+	    strftime(when, sizeof(when), "home-restore-%Y-%m-%d-%H%M%S", &tm) == 0 ||
+	    snprintf(path, sizeof(path), "%s/%s", home, when) >= (int)sizeof(path)) {
+		(void)complain("There is no home folder to put dom0's into");
+		return -1;
+	}
+	if (mkdir(path, 0700) == 0)
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || mkdirat(fd, "dom0-home", 0700)) {
+		(void)complain("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (!o.quiet)
+		(void)printf("dom0's home folder: %s\n", path);
+	return fd_take(&fd);
+}
+
+static int take_home(void)
+{
+	bool wanted = !o.verify_only && !o.skip_home && selected("dom0");
+	OWNED_FD int top = wanted ? home_folder() : -1;
+	uint64_t size;
+
+	if (wanted && top < 0)
+		return 1;
+	return backup_take(&archive, BACKUP_FORM_HOME, top, 1ULL << 60, &size)
+	               ? complain("%s", archive.fault.text)
+	               : 0;
+}
+
+/* What is small, whole; and to the qube if it was made. */
+static int take_small(struct plan_qube *q, const char *file)
+{
+	OWNED_FD int fd = memfd_create("file", MFD_CLOEXEC);
+	uint64_t size = 0;
+	char *data;
+	int r = 0;
+
+	if (fd < 0 || backup_take(&archive, BACKUP_FORM_FILE, fd, SMALL_MAX, &size))
+		return complain("%s", fd < 0 ? strerror(errno) : archive.fault.text);
+	data = malloc((size_t)size + 1);
+	if (!data || pread(fd, data, (size_t)size, 0) != (ssize_t)size)
+		r = complain("%s: %s", file, strerror(errno));
+	else if (q->made && !o.verify_only)
+		settings_file(q, file, data, (size_t)size);
+	free(data);
+	return r;
+}
+
 static int next_file(const char *path)
 {
 	const char *file = "", *suffix;
@@ -370,28 +374,39 @@ static int next_file(const char *path)
 	suffix = strrchr(file, '.');
 	if (suffix && (size_t)(suffix - file) < sizeof(volume))
 		memcpy(volume, file, (size_t)(suffix - file));
+	if (q && strncmp(path, BACKUP_HOME_PREFIX, strlen(BACKUP_HOME_PREFIX)) == 0) {
+		q->seen |= SEEN_HOME;
+		return take_home();
+	}
+	if (q && (strcmp(file, "firewall.xml") == 0 || strcmp(file, "notes.txt") == 0)) {
+		q->seen |= file[0] == 'f' ? SEEN_FIREWALL : SEEN_NOTES;
+		return take_small(q, file);
+	}
 	if (q && suffix && (strcmp(suffix, ".img") == 0 || strcmp(suffix, ".tree") == 0)) {
-		q->seen[strcmp(volume, "private") == 0] = true;
+		q->seen |= strcmp(volume, "private") == 0 ? SEEN_PRIVATE : 0;
 		if (q->made && !o.verify_only)
 			return restore_volume(q, volume, strcmp(suffix, ".tree") == 0);
 	}
-	return backup_take(&archive, BACKUP_FORM_FILE, -1, 1ULL << 60, &size) ? complain("%s", archive.fault.text)
-	                                                    : 0;
+	return backup_take(&archive, BACKUP_FORM_FILE, -1, 1ULL << 60, &size)
+	               ? complain("%s", archive.fault.text)
+	               : 0;
 }
 
-/* Whoever has a private volume of his own was saved with it: the end of the backup is not missing. */
+/* Whoever has a private volume of his own was saved with it, and qubes.xml says what else there is: so
+ * the end of the backup is not missing. */
 static int check_whole(void)
 {
 	for (size_t i = 0; i < plan.n; i++) {
 		const struct plan_qube *q = &plan.list[i];
-		const char *name = pairs_get(&q->properties, "name");
-		bool keeps = strcmp(q->class, "AppVM") == 0 ||
-		             strcmp(q->class, "TemplateVM") == 0 ||
-		             strcmp(q->class, "StandaloneVM") == 0;
+		unsigned int missing = q->content ? plan_expected(q) & ~q->seen : 0;
 
-		if (q->content && keeps && !q->seen[1])
+		if (missing & SEEN_FIREWALL)
+			return complain(
+			        "The backup is cut off: the firewall rules of %s are not there",
+			        plan_name(q));
+		if (missing)
 			return complain("The backup is cut off: the data of %s is not there",
-			                name ? name : "a qube");
+			                plan_name(q));
 	}
 	return 0;
 }
@@ -411,7 +426,7 @@ static void finish_qubes(bool good)
 			continue;
 		}
 		r = admin_call("admin.vm.tag.Remove", IN_PROGRESS, q->name, NULL);
-		warn(q, IN_PROGRESS, &r);
+		settings_warn(q, IN_PROGRESS, &r);
 	}
 }
 

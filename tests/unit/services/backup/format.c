@@ -52,7 +52,8 @@ static void test_header_is_refused(void **state UNUSED)
 static void test_names(void **state UNUSED)
 {
 	static const char *const good[] = {"qubes.xml.000.enc", "vm1/root.img.999.enc",
-	                                   "vm9999/private.tree.1000.enc"};
+	                                   "vm9999/private.tree.1000.enc",
+	                                   "dom0-home/user.000.enc"};
 	static const char *const bad[] = {"",
 	                                  ".enc",
 	                                  "qubes.xml",
@@ -68,7 +69,10 @@ static void test_names(void **state UNUSED)
 	                                  "vm1/a b.000.enc",
 	                                  "vm1/-x.000.enc",
 	                                  "vm1/x.100000.enc",
-	                                  "dom0-home/x.000.enc"};
+	                                  "dom0-home/.x.000.enc",
+	                                  "dom0-home/a/b.000.enc",
+	                                  "dom0-home/.000.enc",
+	                                  "dom0-homes/x.000.enc"};
 	char path[BACKUP_PATH_LEN];
 	unsigned int number;
 

@@ -21,10 +21,11 @@ static int parse(const char *text)
 
 static void every_form(void **state UNUSED)
 {
-	assert_int_equal(parse("# saved every night\n---\ninclude:\n- vault\n  - $type:TemplateVM # all\n\n"
-	                       "exclude: [ debian-13, '@tag:x' ,\"a b\"\n ]\n" PLACE
-	                       "passphrase_text: 'it''s # secret'\ncompression: no\n"),
-	                 0);
+	assert_int_equal(
+	        parse("# saved every night\n---\ninclude:\n- vault\n  - $type:TemplateVM # all\n\n"
+	              "exclude: [ debian-13, '@tag:x' ,\"a b\"\n ]\n" PLACE
+	              "passphrase_text: 'it''s # secret'\ncompression: no\n"),
+	        0);
 	assert_int_equal(p.n_include, 2);
 	assert_string_equal(p.include[0], "vault");
 	assert_string_equal(p.include[1], "$type:TemplateVM");
@@ -41,7 +42,10 @@ static void every_form(void **state UNUSED)
 
 static void last_line_without_end(void **state UNUSED)
 {
-	assert_int_equal(parse(PLACE "passphrase_text: \"a\\\\b\\\"c\"\ninclude: []\r\npassphrase_vm: vault"), 0);
+	assert_int_equal(
+	        parse(PLACE
+	              "passphrase_text: \"a\\\\b\\\"c\"\ninclude: []\r\npassphrase_vm: vault"),
+	        0);
 	assert_string_equal(p.passphrase_text, "a\\b\"c");
 	assert_string_equal(p.passphrase_vm, "vault");
 	assert_true(p.compressed);
