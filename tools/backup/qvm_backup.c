@@ -23,6 +23,7 @@
 #include "tools/client/arena.h"
 #include "tools/client/qubes.h"
 #include "tools/client/sink.h"
+#include "tools/need_root.h"
 
 struct options {
 	const char *passphrase_file, *passphrase_vm, *location, *vm, *profile;
@@ -295,6 +296,7 @@ int main(int argc, char **argv)
 
 	if (r)
 		return r - 1;
+	need_root("qvm-backup");
 	(void)signal(SIGPIPE, SIG_IGN);
 	name = o.profile ? o.profile : arena_printf("qvm-backup-%d", (int)getpid());
 	if (!o.profile && !(profile = make_profile()))
