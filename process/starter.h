@@ -22,7 +22,7 @@
  * Test:  tests/unit/process/starter.c
  */
 
-#define STARTER_REQUEST_MAX (24U << 10) /* bytes; chosen: a monitor_create and more */
+#define STARTER_REQUEST_MAX (72U << 10) /* bytes; chosen: the longest name of a service and more */
 
 struct starter {
 	int fd; /* owned; -1: none */

@@ -31,6 +31,7 @@
 #include "slices/qrexec/route.h"
 #include "slices/qrexec/runner_link.h"
 #include "slices/qrexec/slice_link.h"
+#include "slices/qrexec/starts.h"
 
 #define EXIT_NO_AGENT    3            /* protocol: qubesd tells it from other failures */
 #define RECONNECT_MIN_MS 10           /* chosen */
@@ -134,6 +135,17 @@ static void on_terminate(void *arg, int signo, pid_t sender)
 	(void)signo;
 	(void)sender;
 	end(arg, 0);
+}
+
+/* Nothing can be started any more: who started the keeper starts it anew, and its ports are remembered. */
+static void on_starter_end(void *arg, uint32_t events)
+{
+	struct keeper *k = arg;
+
+	(void)events;
+	LOG("the starter of programs has ended");
+	loop_fd_remove(k->loop, &k->starter.source);
+	end(k, 1);
 }
 
 /* Connecting. */
@@ -361,15 +373,20 @@ static int set_up(struct keeper *k, const struct keeper_options *options)
 	k->pause_ms = RECONNECT_MIN_MS;
 	policy_link_init(k);
 	ports_init(&k->ports, (uint32_t)options->xid, deadline_ms(LIMIT_PORT_HOLD_MS));
+	if (starts_open(k))
+		return -1;
 	raise_descriptors();
 	(void)snprintf(name, sizeof(name), "qrexec-%s", options->name);
 	if (path_make(dir, sizeof(dir), TRACE_DIR, NULL) == 0)
 		trace_open(dir, name);
 	k->loop = loop_new();
-	if (!k->loop || loop_signal_add(k->loop, SIGTERM, on_terminate, k))
+	if (!k->loop || loop_signal_add(k->loop, SIGTERM, on_terminate, k) ||
+	    starter_watch(&k->starter, k->loop, on_starter_end, k))
 		return -1;
 	remember_ports(k);
 	disposables_recover(k);
+	if (keeper_confine(k))
+		return -1;
 	if (options->startup_ms > 0)
 		return loop_timer_set(k->loop, &k->start_timer, options->startup_ms, on_start_late,
 		                      k);
@@ -399,6 +416,7 @@ int keeper_run(const struct keeper_options *options)
 	policy_link_stop(k);
 	policy_text_stop(k);
 	runner_link_stop(k);
+	starts_close(k);
 	ports_fini(&k->ports);
 	k->loop = loop_free(k->loop);
 	return k->exit_status;

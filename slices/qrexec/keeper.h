@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/loop/loop.h"
 #include "lib/vchan/vchan.h"
+#include "process/starter.h"
 #include "proto/keeper.h"
 #include "proto/limits.h"
 #include "slices/qrexec/ports.h"
@@ -131,6 +132,7 @@ struct keeper {
 	struct policy_link policy;
 	struct runner_link runner;
 	struct disposable *disposables;
+	struct starter starter; /* starts.c */
 };
 
 /** keeper_run() - until SIGTERM, the qube's death or a failure: the exit status */

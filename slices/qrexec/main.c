@@ -303,5 +303,6 @@ int main(int argc, char **argv)
 		LOG_ERRNO("saved ids");
 		return 1;
 	}
+	fd_close_from(3, &options.ready_fd, options.ready_fd < 0 ? 0 : 1);
 	return options.direct ? keeper_run(&options) : run_detached(&options, &start);
 }

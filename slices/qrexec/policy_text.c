@@ -16,6 +16,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/paths.h"
+#include "slices/qrexec/starts.h"
 
 struct text_ask {
 	struct keeper *k;
@@ -211,21 +212,6 @@ static void on_program_exit(void *arg, int wait_status)
 	policy_program_ended(k);
 }
 
-NORETURN static void become_program(const struct request *r, int sock)
-{
-	const char *path = r->k->options->policy_program;
-	const char *argv[] = {
-	        "qrexec-policy-exec", "--", r->k->options->name, r->target, r->name, NULL};
-
-	keeper_child_reset();
-	if (dup2(sock, 0) < 0 || dup2(sock, 1) < 0)
-		_exit(QREXEC_EXIT_PROBLEM);
-	fd_close_from(3, NULL, 0);
-	(void)execv(path, (char *const *)(uintptr_t)argv);
-	LOG_ERRNO("%s", path);
-	_exit(QREXEC_EXIT_PROBLEM);
-}
-
 int policy_text_program(struct request *r)
 {
 	struct text_ask *ask = ask_new(r);
@@ -239,9 +225,7 @@ int policy_text_program(struct request *r)
 		return -1;
 	}
 	ask->fd = pair[0];
-	pid = fork();
-	if (pid == 0)
-		become_program(r, pair[1]);
+	pid = starts_policy(r, pair[1]);
 	(void)fd_close(pair[1]);
 	if (pid < 0 || loop_child_add(r->k->loop, &ask->child, pid, on_program_exit, ask) ||
 	    loop_fd_add(r->k->loop, &ask->source, ask->fd, EPOLLIN, on_text, ask)) {

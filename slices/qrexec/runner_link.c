@@ -10,17 +10,9 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/fd.h"
-#include "lib/base/paths.h"
+#include "slices/qrexec/starts.h"
 
-#define RUNNER_FD       3  /* the runner's end of the pair, in the runner */
 #define RUNNER_ENDS_MAX 64 /* ends taken a turn; chosen */
-
-static const char *const runner_places[] = {
-        "skerry-qrexec-runner",
-        "../libexec/skerry/skerry-qrexec-runner",
-        "../lib/skerry/skerry-qrexec-runner",
-        NULL,
-};
 
 void runner_link_stop(struct keeper *k)
 {
@@ -71,37 +63,15 @@ static void on_runner_exit(void *arg, int wait_status)
 		LOG("the runner was killed by signal %d", WTERMSIG(wait_status));
 }
 
-/* It runs services as they expect to be run: with our environment, in the socket folder. */
-NORETURN static void become_runner(const struct keeper *k, const char *path, int sock)
-{
-	static const char *const argv[] = {"skerry-qrexec-runner", NULL};
-
-	keeper_child_reset();
-	if (chdir(k->options->socket_dir) || dup2(sock, RUNNER_FD) < 0 ||
-	    fd_set_cloexec(RUNNER_FD, false))
-		_exit(QREXEC_EXIT_PROBLEM);
-	fd_close_from(RUNNER_FD + 1, NULL, 0);
-	(void)execv(path, (char *const *)(uintptr_t)argv);
-	LOG_ERRNO("%s", path);
-	_exit(QREXEC_EXIT_PROBLEM);
-}
-
 static int start_runner(struct keeper *k)
 {
-	char path[PATH_MAX];
 	int pair[2];
 	pid_t pid;
 
-	if (path_program(path, sizeof(path), runner_places)) {
-		LOG_ERRNO("skerry-qrexec-runner");
-		return -1;
-	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -1;
 	end_process(k);
-	pid = fork();
-	if (pid == 0)
-		become_runner(k, path, pair[1]);
+	pid = starts_runner(k, pair[1]);
 	(void)fd_close(pair[1]);
 	if (pid < 0 || loop_child_add(k->loop, &k->runner.child, pid, on_runner_exit, k) ||
 	    loop_fd_add(k->loop, &k->runner.source, pair[0], EPOLLIN, on_runner, k)) {

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,16 +22,9 @@
 #include "lib/base/paths.h"
 #include "lib/trace/trace.h"
 #include "slices/qrexec/request.h"
+#include "slices/qrexec/starts.h"
 
-#define SLICE_FD          3  /* the slice's end of the pair, in the slice */
 #define SLICE_PACKETS_MAX 32 /* packets taken a turn; chosen */
-
-static const char *const slice_places[] = {
-        "skerry-qrexec-slice",
-        "../libexec/skerry/skerry-qrexec-slice",
-        "../lib/skerry/skerry-qrexec-slice",
-        NULL,
-};
 
 static void on_slice(void *arg, uint32_t events);
 
@@ -241,48 +233,6 @@ static void on_slice_exit(void *arg, int wait_status)
 		LOG("the slice was killed by signal %d", WTERMSIG(wait_status));
 }
 
-/*
- * No environment: nothing of dom0's is there to be read. Builds for tests hand on the variables that
- * name an attack or shorten the limits; no other build has their names.
- */
-static char **slice_environment(void)
-{
-	static char *env[4];
-
-#if SKERRY_ATTACK || SKERRY_TEST_LIMITS
-	static char text[3][1024];
-	static const char *const names[3] = {"SKERRY_ATTACK", "SKERRY_ATTACK_WORLD",
-	                                     "SKERRY_TEST_LIMIT_DIVISOR"};
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const char *value = getenv(names[i]);
-
-		if (!value)
-			continue;
-		(void)snprintf(text[i], sizeof(text[i]), "%s=%s", names[i], value);
-		env[n++] = text[i];
-	}
-#endif
-	return env;
-}
-
-/* The slice gets its pair, the log, nothing else. */
-NORETURN static void become_slice(const char *path, int sock)
-{
-	static const char *const argv[] = {"skerry-qrexec-slice", NULL};
-
-	keeper_child_reset();
-	/* It has nothing to do without us, however its code was changed. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (dup2(sock, SLICE_FD) < 0 || fd_set_cloexec(SLICE_FD, false))
-		_exit(QREXEC_EXIT_PROBLEM);
-	fd_close_from(SLICE_FD + 1, NULL, 0);
-	(void)execve(path, (char *const *)(uintptr_t)argv, slice_environment());
-	LOG_ERRNO("%s", path);
-	_exit(QREXEC_EXIT_PROBLEM);
-}
-
 static int send_start(struct keeper *k, int sock, const struct vchan_handle *handle, int *fds)
 {
 	struct keeper_start start = {
@@ -310,15 +260,6 @@ static int send_start(struct keeper *k, int sock, const struct vchan_handle *han
 	return r < 0 ? -1 : 0;
 }
 
-static pid_t spawn(const char *path, int sock)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		become_slice(path, sock);
-	return pid;
-}
-
 /* The slice before, if it has not ended by itself: it has no duty left. */
 static void end_process(struct keeper *k)
 {
@@ -335,17 +276,12 @@ static void end_process(struct keeper *k)
 /* Starts the process and its watch; the pair's end for the keeper, or -1. */
 static int start_process(struct keeper *k)
 {
-	char path[PATH_MAX];
 	int pair[2];
 	pid_t pid;
 
-	if (path_program(path, sizeof(path), slice_places)) {
-		LOG_ERRNO("skerry-qrexec-slice");
-		return -1;
-	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -1;
-	pid = spawn(path, pair[1]);
+	pid = starts_slice(k, pair[1]);
 	(void)fd_close(pair[1]);
 	end_process(k);
 	if (pid < 0 || loop_child_add(k->loop, &k->slice.child, pid, on_slice_exit, k))

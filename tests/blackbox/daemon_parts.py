@@ -156,7 +156,8 @@ def _(t):
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
             keeper = int(file.read().rsplit(")", 1)[1].split()[1])
         check(keeper not in before, "the slice is a child of the keeper")
-        sizes.append(len(os.listdir(f"/proc/{keeper}/fd")))
+        if os.access(f"/proc/{keeper}/fd", os.R_OK):  # not where it hides itself: harness.py, fds()
+            sizes.append(len(os.listdir(f"/proc/{keeper}/fd")))
         client = t.connect(t.path("qrexec.42"))
         equal(client.recv_hello(), 3)
         server.close()
@@ -167,7 +168,7 @@ def _(t):
         wait_for(lambda: not alive(pid), f"the end of the slice after: {what}")
         check(alive(keeper), f"the keeper lives after: {what}")
     equal(set(parts.lines("started")), {"0"}, "bytes of the slice's environment")
-    equal(len(set(sizes)), 1, f"descriptors of the keeper: {sizes}")
+    check(len(set(sizes)) <= 1, f"descriptors of the keeper: {sizes}")
     client = other.client()
     client.send_message(JUST_EXEC, pack_exec(0, 0, "user:alive"))
     client.expect(JUST_EXEC, pack_exec(43, 513))
@@ -225,6 +226,9 @@ def _(t):
 
 
 RUNNER = HEAD + '''
+with open("/proc/self/status", "rb") as file:
+    rights = dict(line.split(b":\\t") for line in file if b":\\t" in line)
+note("rights", b"%s/%s\\n" % (rights[b"NoNewPrivs"].strip(), rights[b"Seccomp"].strip()))
 note("runners", b"%d\\n" % os.getpid())
 keeper.recv(70000)
 for packet in lines("say"):
@@ -262,6 +266,11 @@ def _(t):
         wait_for(lambda: not alive(pid), f"the end of the runner after {what}")
         check(d.running(), f"the keeper lives after {what}")
     wait_for(lambda: d.fds() < 15, "descriptors returned")
+    # What the keeper gave up the runner has: services of dom0 may use sudo. (As whoever runs this test has.)
+    with open("/proc/self/status", "rb") as file:
+        rights = dict(line.split(b":\t") for line in file if b":\t" in line)
+    mine = "/".join(rights[name].strip().decode() for name in (b"NoNewPrivs", b"Seccomp"))
+    equal(set(parts.lines("rights")), {mine}, "rights of the runner")
     equal(d.stop(), 0)
 
 

@@ -24,13 +24,18 @@ import monitor_wire as w  # of tests/blackbox, which admin.py put into the path
 ROOT = os.geteuid() == 0
 # bytes of memory and descriptors, at most; 0: not limited, or by whoever starts it
 admin.LIMITS.update({"skerryd": (1 << 30, 1 << 20), "skerry-ground-local": (256 << 20, 1 << 20),
-                     "skerry-qubesdb": (64 << 20, 64),
+                     "skerry-qubesdb": (64 << 20, 64), "skerry-qrexec": (1 << 30, 1 << 20),
                      "skerry-ground-local maker": (0, 0), "skerry-ground-local child": (0, 0)})
 # What is their work, and why. All else is refused.
 MAY = {
     "skerryd": {"signal-by-descriptor": "it ends processes, also those of a monitor before it"},
     "skerry-ground-local": {"signal-by-descriptor": "it ends and stops the processes of qubes",
                             "signal-other": "a child that cannot be watched"},
+    "skerry-qrexec": {
+        "make-socket": "its qube, its clients, policy, qubesd, the daemons of other qubes",
+        "connect-path": "the same: no mechanism of the kernel tells one Unix socket's path from another's",
+        "signal-other": "it ends slices and the runner",
+    },
     "skerry-qubesdb": {
         "make-socket": "the broker of channels, or the qube itself where there is none",
         "connect-path": "the same: no mechanism of the kernel tells one Unix socket's path from another's",
@@ -42,8 +47,10 @@ if ROOT:
     MAY["skerry-ground-local"]["read-memory"] = "CAP_SYS_PTRACE: whose a process in /proc is"
 # They make namespaces, mounts and processes; what they have given up goes over to qubes.
 GAVE_UP = ["load-bpf", "use-keyring", "make-ring", "make-userfault", "count-events", "gain-privileges", "use-leaked"]
+UUID = "12345678-1234-1234-1234-1234567890ab"
 MAKERS = ["skerry-ground-local maker", "skerry-ground-local child"]
-CAPS = {"skerryd": 1 << 5, "skerry-ground-local": 1 << 5 | 1 << 19, "skerry-qubesdb": 1 << 1}
+CAPS = {"skerryd": 1 << 5, "skerry-ground-local": 1 << 5 | 1 << 19, "skerry-qubesdb": 1 << 1,
+        "skerry-qrexec": 1 << 1}
 
 
 class Program:
@@ -57,6 +64,7 @@ class Program:
         argv = {
             "skerryd": ["monitor/skerryd", "--without=skerry-ground-local", "--without=skerry-channels",
                         "--without=skerry-policy", f"--admin-fd={theirs.fileno()}"],
+            "skerry-qrexec": ["slices/qrexec/skerry-qrexec", "--direct", "--uuid=" + UUID, "42", "v"],
             "skerry-qubesdb": ["slices/qubesdb/skerry-qubesdb", "--foreground", "42", "v"],
         }.get(name, ["hypervisor/skerry-ground-local", f"--monitor-fd={theirs.fileno()}"])
         self.process = subprocess.Popen([os.path.join(BUILD, argv[0]), *argv[1:]], env=env,
