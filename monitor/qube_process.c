@@ -118,6 +118,8 @@ static void on_end(void *arg, int wait_status)
 	if (!was_ready && a->id == PROCESS_DATABASE &&
 	    (q->state == QUBE_CREATING || q->state == QUBE_DATABASE)) {
 		a->wanted = false;
+		LOG("%s of %s ended with status %d, and was not ready",
+		    process_rules[a->id].program, q->name, (int)monitor_exit_status(wait_status));
 		forget_record(a);
 		/* The toolstack's answer finds that it is not wanted. */
 		if (q->state == QUBE_DATABASE)

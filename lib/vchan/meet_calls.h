@@ -28,6 +28,7 @@
 	        {"shutdown", "its end"}, {"sendto", "handshakes"}, {"recvfrom", "handshakes"},     \
 	        {"sendmsg", "handshakes with descriptors; what is handed on"},                     \
 	        {"recvmsg", "handshakes with descriptors"}, {"readv", "xenstore"},                 \
+	        {"eventfd2", "xenstore: events that came before an answer"},                       \
 	        {"writev", "xenstore"}, {"fcntl", "descriptors without waiting"},                  \
 	        {"epoll_create1", "one for each channel"},                                         \
 	        {"inotify_init1", "a socket that is not there yet"},                               \
