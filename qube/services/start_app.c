@@ -3,6 +3,8 @@
  * qubes.StartApp+ID and qubes-desktop-run FILE: start an application of this qube. The id may come from
  * another qube: it names one of this qube's own .desktop files, never a path.
  */
+#include <qubesdb-client.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,36 @@
 #include "proto/services/desktop.h"
 #include "qube/services/apps.h"
 
+/* dom0's word in QubesDB, under a hash of the application's id: which one does not matter, for the id is the
+ * value. The older form has the id in the key. */
+static bool is_listed(const char *id)
+{
+	char prefix[] = "/hash-app-dispvm/";
+	char key[512];
+	unsigned int n = 0;
+	unsigned int len;
+	bool found = false;
+	char **entries;
+	char *value;
+	qdb_handle_t db = qdb_open(NULL);
+
+	if (!db)
+		return false;
+	entries = qdb_multiread(db, prefix, NULL, &n);
+	for (unsigned int i = 0; entries && i < n; i++) {
+		found |= strcmp(entries[2 * i + 1], id) == 0;
+		free(entries[2 * i]);
+		free(entries[2 * i + 1]);
+	}
+	free(entries);
+	(void)snprintf(key, sizeof(key), "/qubes-service/app-dispvm.%s", id);
+	value = found ? NULL : qdb_read(db, key, &len);
+	found |= value != NULL;
+	free(value);
+	qdb_close(db);
+	return found;
+}
+
 /* Files that an application opens go to a disposable, if the qube's owner said so for it. */
 static void use_override(const char *id)
 {
@@ -20,8 +52,8 @@ static void use_override(const char *id)
 	char path[PATH_MAX];
 
 	(void)snprintf(name, sizeof(name), "app-dispvm.%s", id);
-	if (path_make(path, sizeof(path), "/run/qubes-service", name) == 0 &&
-	    access(path, F_OK) == 0)
+	if (is_listed(id) || (path_make(path, sizeof(path), "/run/qubes-service", name) == 0 &&
+	                      access(path, F_OK) == 0))
 		(void)setenv("XDG_DATA_DIRS", "/usr/share/qubes/xdg-override", 1);
 }
 

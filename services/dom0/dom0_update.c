@@ -95,8 +95,7 @@ static int parse_word(struct update *u, const char *word)
 	    strcmp(word, "--gui") == 0)
 		return 0;
 	if (strncmp(word, "qubes-template-", 15) == 0) {
-		LOG("%s: templates do not come this way; use qvm-template install %s", word,
-		    word + 15);
+		LOG("%s: templates do not come this way; see qvm-template(1)", word);
 		return -1;
 	}
 	u->named |= word[0] != '-';

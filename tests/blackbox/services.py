@@ -99,6 +99,42 @@ def _(t, sut):
     wait_for(lambda: os.path.exists(mark), "the application's mark")
 
 
+# If this failed, files that an application opens would stay in a qube whose owner wants them in disposables.
+@services("StartApp: what dom0 says in QubesDB of where an application's files are opened")
+def _(t, sut):
+    script = put(sut, "vmb", "usr/bin/mark", "#!/bin/sh\necho \"$XDG_DATA_DIRS\" >\"$HOME/mark.new\"\n"
+                                             "mv \"$HOME/mark.new\" \"$HOME/mark\"\n", 0o755)
+    put(sut, "vmb", "usr/share/applications/mark.desktop", DESKTOP % script)
+    entries, mark = {}, sut.inside("vmb", "home/user/mark")
+
+    def serve(channel):
+        def send(kind, path, value=b""):
+            channel.send(struct.pack("<B64s3xI", kind, path.encode(), len(value)) + value)
+        while head := channel.recv_up_to(72):
+            kind, path, size = struct.unpack("<B64s3xI", head)
+            path = path.rstrip(b"\0").decode()
+            equal(size, 0, "a question has no data")
+            if kind == 0:
+                send(*((10, path, entries[path]) if path in entries else (8, path)))
+            else:
+                for name in sorted(entries):
+                    if name.startswith(path):
+                        send(11, name, entries[name])
+                send(11, "")
+    sut.folder("q/vmb/run/qubes")
+    t.respond(sut.inside("vmb", "run/qubes/qubesdb.sock"), serve)
+    for given, there in (({}, False), ({"/hash-app-dispvm/0123": b"other", "/hash-app-dispvm/4567": b"mark"}, True),
+                         ({"/hash-app-dispvm/0123": b"mark2"}, False), ({"/qubes-service/app-dispvm.mark": b"1"}, True),
+                         ({"/qubes-service/app-dispvm.mark2": b"1"}, False)):
+        entries.clear()
+        entries.update(given)
+        equal(sut.call(None, "vmb", "DEFAULT:QUBESRPC qubes.StartApp+mark dom0").returncode, 0, given)
+        wait_for(lambda: os.path.exists(mark), "the application's mark")
+        with open(mark, encoding="utf-8") as file:
+            equal(file.read() == "/usr/share/qubes/xdg-override\n", there, given)
+        os.unlink(mark)
+
+
 # If this failed, dom0's menus would lack applications, or list those that belong to none.
 @services("GetAppmenus: what is listed, and that one folder that is missing hides no other", start=False)
 def _(t, sut):
