@@ -86,29 +86,33 @@ static void enable(int dir)
 		(void)!write_at(dir, "cgroup.subtree_control", controllers[i]);
 }
 
-int local_cgroups_open(void)
+void local_cgroups_open(struct local *local)
 {
 	OWNED_FD int own = open_own();
 	OWNED_FD int group = -1;
-	char text[256];
+	char text[256], link[48];
+	ssize_t n;
 
 	if (own < 0 || (mkdirat(own, GROUP, 0755) && errno != EEXIST)) {
 		LOG_ERRNO("no control groups for qubes: memory is limited for each process only, "
 		          "pause stops process by process");
-		return -1;
+		return;
 	}
 	enable(own);
 	group = openat(own, GROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (group < 0 || faccessat(group, "cgroup.procs", W_OK, AT_EACCESS) ||
 	    read_at(group, "cgroup.controllers", text, sizeof(text)) < 0) {
 		LOG_ERRNO("no control groups for qubes");
-		return -1;
+		return;
 	}
 	enable(group);
 	if (!strstr(text, "memory"))
 		LOG("control groups without the memory controller: a qube's memory is limited for "
 		    "each process only");
-	return fd_take(&group);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", group);
+	n = readlink(link, local->groups, sizeof(local->groups) - 1);
+	local->groups[n > 0 ? n : 0] = '\0';
+	local->cgroups = fd_take(&group);
 }
 
 static int open_group(const struct local_qube *q, bool make)

@@ -355,7 +355,7 @@ static int open_ground(struct toolstack *t)
 		return -1;
 	}
 	(void)find_tool("pasta", local.pasta);
-	local.cgroups = local_cgroups_open();
+	local_cgroups_open(&local);
 	if (record_each(local.records, RECORD_QUBE, adopt, NULL) < 0) {
 		LOG_ERRNO("records");
 		return -1;
@@ -373,6 +373,15 @@ static int open_ground(struct toolstack *t)
 	return 0;
 }
 
+static void close_ground(struct toolstack *t)
+{
+	(void)t;
+	local.cgroups = fd_close(local.cgroups);
+	if (local.n_qubes == 0 && local.groups[0])
+		local_maker_end(&local);
+	starter_close(&local.maker, local.loop);
+}
+
 static const struct ground ground = {
         .name = "local",
         .open = open_ground,
@@ -383,6 +392,7 @@ static const struct ground ground = {
         .destroy = destroy_qube,
         .network = network_qube,
         .stats = stats_all,
+        .close = close_ground,
 };
 
 int main(int argc, char **argv)

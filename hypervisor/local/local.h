@@ -70,7 +70,8 @@ struct local {
 	struct loop *loop;
 	int records; /* folder */
 	int cgroups; /* folder below which each qube gets its own; -1: there are none to be had */
-	int filter;  /* the system call filter of qubes; the maker has it */
+	char groups[PATH_MAX]; /* its path; "" */
+	int filter;            /* the system call filter of qubes; the maker has it */
 	struct starter maker;
 	bool root; /* real root: each qube has its own outer user */
 	char bwrap[PATH_MAX];
@@ -134,7 +135,7 @@ int local_each_process(struct local *local, struct local_qube *only,
 void local_usage(struct local *local);
 
 /* cgroup.c */
-int local_cgroups_open(void); /* -1: none to be had, said in the log */
+void local_cgroups_open(struct local *local); /* none to be had: -1, said in the log */
 void local_cgroup_make(struct local_qube *q);
 void local_cgroup_adopt(struct local_qube *q);
 void local_cgroup_remove(struct local_qube *q);
@@ -155,6 +156,9 @@ pid_t local_maker_qube(const struct local_qube *q, const struct monitor_create *
  *  from go, which is borrowed; a child of ours, or -1 with errno */
 pid_t local_maker_network(const struct local_qube *q, const struct local_qube *netvm, int go)
         MUST_CHECK;
+
+/** local_maker_end() - the ground ends and no qube runs: the folder of the control groups goes */
+void local_maker_end(const struct local *local);
 
 /* rights.c: 0, or -1 after a log line */
 int local_confine(struct local *local) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "hypervisor/local/local.h"
@@ -18,7 +19,7 @@
 #include "lib/sandbox/attack.h"
 #include "lib/sandbox/sandbox.h"
 
-enum { ORDER_QUBE = 1, ORDER_NETWORK };
+enum { ORDER_QUBE = 1, ORDER_NETWORK, ORDER_END };
 
 /* What a child needs to know of a qube. */
 struct order_qube {
@@ -105,6 +106,13 @@ static void take_order(void *arg, const void *untrusted_request, size_t len, con
 		attack_from_environment("skerry-ground-local child");
 		local_sandbox_exec(maker_local, &qube, &untrusted->create, fds[0]);
 	}
+	if (len == sizeof(untrusted->kind) && untrusted->kind == ORDER_END && n_fds == 0) {
+		/* Another system of this user may have its own qubes there. */
+		if (rmdir(maker_local->groups) && errno != EBUSY && errno != ENOTEMPTY &&
+		    errno != ENOENT)
+			LOG_ERRNO("%s", maker_local->groups);
+		_exit(0);
+	}
 	LOG("an order that is none");
 	_exit(1);
 }
@@ -150,4 +158,15 @@ pid_t local_maker_network(const struct local_qube *q, const struct local_qube *n
 	if (netvm)
 		describe(&o.netvm, netvm);
 	return starter_run(&q->local->maker, &o, offsetof(struct order, create), &go, 1);
+}
+
+void local_maker_end(const struct local *local)
+{
+	const uint32_t kind = ORDER_END;
+	pid_t pid = starter_run(&local->maker, &kind, sizeof(kind), NULL, 0);
+
+	if (pid < 0)
+		LOG_ERRNO("%s is left", local->groups);
+	else
+		(void)waitpid(pid, NULL, 0);
 }

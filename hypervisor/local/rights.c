@@ -56,15 +56,12 @@ static const struct confine_call calls[] = {
         {"clock_nanosleep", "the same, other C libraries"},
 };
 
-/* Where a folder that is open lies; "": it is not open. */
+/* Where a folder that is open lies. */
 static int path_of(int *fd, char path[PATH_MAX])
 {
 	char link[48];
 	ssize_t n;
 
-	path[0] = '\0';
-	if (*fd < 0)
-		return 0;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", *fd);
 	n = readlink(link, path, PATH_MAX - 1);
 	if (n <= 0)
@@ -82,11 +79,11 @@ static int open_again(const char *path)
 
 int local_confine(struct local *local)
 {
-	static char records[PATH_MAX], groups[PATH_MAX];
-	static struct confine_path paths[] = {
+	static char records[PATH_MAX];
+	const struct confine_path paths[] = {
 	        {.path = "/proc"},
 	        {.path = records, .write = true},
-	        {.path = groups, .write = true},
+	        {.path = local->groups, .write = true},
 	};
 	struct confine_rights rights = {
 	        .name = "skerry-ground-local",
@@ -101,16 +98,17 @@ int local_confine(struct local *local)
 	        .wanted = CONFINE_NAMESPACES,
 	};
 
-	if (path_of(&local->records, records) || path_of(&local->cgroups, groups)) {
+	local->cgroups = fd_close(local->cgroups);
+	if (path_of(&local->records, records)) {
 		LOG_ERRNO("the toolstack's folders");
 		return -1;
 	}
-	rights.n_paths = groups[0] ? 3 : 2;
+	rights.n_paths = local->groups[0] ? 3 : 2;
 	if (confine(&rights))
 		return -1;
 	local->records = open_again(records);
-	local->cgroups = open_again(groups);
-	if (local->records >= 0 && (local->cgroups >= 0 || !groups[0]))
+	local->cgroups = open_again(local->groups);
+	if (local->records >= 0 && (local->cgroups >= 0 || !local->groups[0]))
 		return 0;
 	LOG_ERRNO("the toolstack's folders");
 	return -1;

@@ -67,7 +67,17 @@ static void add_tmpfs(struct words *w, const struct local_qube *q, unsigned int 
 	add(w, "%s", at);
 }
 
-static void make_args(struct words *w, const struct local *local, const struct local_qube *q)
+/* What a file may grow to: as much as the private volume may hold. 0: it was not said. */
+static uint64_t file_size(const struct monitor_create *create)
+{
+	for (size_t i = 0; i < MONITOR_VOLUMES_MAX; i++)
+		if (strcmp(create->volumes[i].role, "private") == 0)
+			return create->volumes[i].size;
+	return 0;
+}
+
+static void make_args(struct words *w, const struct local *local, const struct local_qube *q,
+                      const struct monitor_create *create)
 {
 	static const char *const spaces[] = {
 	        "--unshare-user",
@@ -105,6 +115,7 @@ static void make_args(struct words *w, const struct local *local, const struct l
 	add(w, "/usr/lib/qubes/skerry-qube-init");
 	add(w, "--toolstack-fd=%d", SOCK_FD);
 	add(w, "--processes=" PROCESSES);
+	add(w, "--file-size=%llu", (unsigned long long)file_size(create));
 	add(w, "--data=%llu", (unsigned long long)MAX(q->memory_max, DATA_MIN_KIB) * 1024);
 }
 
@@ -223,7 +234,7 @@ NORETURN void local_sandbox_exec(const struct local *local, const struct local_q
 	}
 	if (local_root_make(local, q, create))
 		_exit(1);
-	make_args(&args, local, q);
+	make_args(&args, local, q, create);
 	make_env(&env, q, create);
 	if (place_descriptors(local, sock) || become(local, q)) {
 		LOG_ERRNO("what the qube's first process is started with");

@@ -288,6 +288,7 @@ int main(int argc, char **argv)
 	        {"toolstack-fd", required_argument, NULL, 't'},
 	        {"processes", required_argument, NULL, 'p'},
 	        {"data", required_argument, NULL, 'd'},
+	        {"file-size", required_argument, NULL, 'f'},
 	        {"version", no_argument, NULL, 'V'},
 	        {NULL, 0, NULL, 0},
 	};
@@ -305,6 +306,8 @@ int main(int argc, char **argv)
 			limit(RLIMIT_NPROC, strtoull(optarg, NULL, 10));
 		else if (c == 'd')
 			limit(RLIMIT_DATA, strtoull(optarg, NULL, 10));
+		else if (c == 'f')
+			limit(RLIMIT_FSIZE, strtoull(optarg, NULL, 10));
 		else
 			return 2;
 	}

@@ -36,6 +36,17 @@ def describe(pid):
         return f"{pid} gone"
 
 
+def control_groups():
+    """The folders of qubes' control groups below this user's own, of any system; none where they are gone, or have
+    qubes of another system in them at this moment."""
+    with open("/proc/self/cgroup", encoding="ascii") as file:
+        own = [line[3:].strip() for line in file if line.startswith("0::")]
+    places = [os.path.join(mount + path, "skerry-qubes") for mount in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+              for path in own]
+    return [place for place in places
+            if os.path.isdir(place) and not any(entry.is_dir() for entry in os.scandir(place))]
+
+
 def usable():
     """Skips where no qube can be made, and says why."""
     tree = os.path.join(BUILD, "qube-tree/usr/local/lib/skerry/qube/usr/lib/qubes/skerry-qube-init")
@@ -149,11 +160,11 @@ class System:
         os.makedirs(path, exist_ok=True)
         return path
 
-    def create(self, name, private=None, root=(w.VOLUME_HOST, ""), **more):
+    def create(self, name, private=None, root=(w.VOLUME_HOST, ""), size=0, **more):
         number = sum(name.encode()) % 60000 + 1
         return self.peer.ask(w.CREATE, name=name, uuid=name.encode().ljust(16, b"\0"), owner=number,
                              volumes=[("root", root[0], root[1], 1),
-                                      ("private", w.VOLUME_DIR, private or self.volume(name), 0)], **more)
+                                      ("private", w.VOLUME_DIR, private or self.volume(name), 0, size)], **more)
 
     def run(self, name, **more):
         """A qube that runs and has greeted; its domid."""

@@ -50,7 +50,7 @@ def encode(kind, serial=0, domid=0, **fields):
 def encode_create(name, uuid, volumes, owner=1, memory=409600, memory_max=409600, vcpus=1, netvm=0, ip=0,
                   user="user", flags=0, qube_class=0, kernel="", initrd="", cmdline=""):
     data = CREATE_HEAD.pack(uuid, text(name), qube_class, 0, flags, memory, memory_max, vcpus, netvm, ip, owner, text(user))
-    rows = [VOLUME.pack(text(role), text(path), kind, ro, 0) for role, kind, path, ro in volumes]
+    rows = [VOLUME.pack(text(role), text(path), kind, ro, *(size or [0])) for role, kind, path, ro, *size in volumes]
     rows += [VOLUME.pack(b"", b"", 0, 0, 0)] * (8 - len(rows))
     return data + b"".join(rows) + CREATE_TAIL.pack(text(kernel), text(initrd), text(cmdline))
 
