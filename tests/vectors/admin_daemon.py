@@ -201,7 +201,12 @@ KNOWN = {fixture_uuid(name) for name in (
 SKIPPED = {
     "T-lifecycle-014": "dom0 exposes no loop devices here",
     "T-lifecycle-021": "the original's two shutdowns ran side by side",
-    "T-notes-005": "an empty note is accepted: the original cannot delete notes",
+}
+
+
+# A defect of the original that its tool shows, and what an implementation does instead.
+IMPROVED = {
+    "T-notes-005": (b"admin.vm.notes.Set+ dom0 name work\0", b"0\0", b"admin.vm.notes.Get+ dom0 name work\0", b"0\0"),
 }
 
 
@@ -364,7 +369,23 @@ def unchanged(admin, row):
             check_reply(row, request, data_of(step["resp"]), got, "then")
 
 
+def run_improved(admin, row):
+    """The original refuses this; here it does what its tool wants, and it is done."""
+    request, want, read, content = IMPROVED[row["id"]]
+    if not any(data_of(call["req"]) == request for call in row["calls"]):
+        raise Wrong("the case has another request")
+    if admin.ask(b"admin.vm.notes.Set+ dom0 name work\0something") != b"0\0":
+        raise Wrong("no note can be set")
+    for ask, expected in ((request, want), (read, content)):
+        got = admin.ask(ask)
+        if got != expected:
+            raise Wrong("%r: %r" % (ask, got[:200]))
+
+
 def run_tool(admin, row):
+    if row["id"] in IMPROVED:
+        run_improved(admin, row)
+        return
     stream = admin.events()
     stream.wait(lambda e: e)
     stream.events.clear()
