@@ -7,6 +7,7 @@ class Archive:
     def __init__(self, epoch):
         self.epoch = epoch
         self.entries = {}  # path without a leading slash: (mode, data, (major, minor))
+        self.owners = {}  # path: (uid, gid), where it is not root; file systems only
 
     def add(self, path, mode, data=b"", device=(0, 0)):
         path = path.strip("/")

@@ -12,6 +12,7 @@
  * skerry.data=vda (that disk and no other), skerry.data=none, and skerry.encrypt (a new partition gets
  * LUKS2, with a passphrase that is asked for on the console).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -198,9 +199,30 @@ static int make_folder(const char *path, const struct stat *like)
 	                                                                                     : 0;
 }
 
+/* Folders that programs expect in a place, with the modes that the image gives them. */
+static int make_folders(const char *path, const char *like)
+{
+	DIR *dir = opendir(like);
+	const struct dirent *e;
+	static char from[PATH_MAX], to[PATH_MAX];
+	struct stat st;
+	int r = dir ? 0 : -1;
+
+	while (r == 0 && (e = readdir(dir))) {
+		(void)snprintf(from, sizeof(from), "%.2000s/%.255s", like, e->d_name);
+		(void)snprintf(to, sizeof(to), "%.2000s/%.255s", path, e->d_name);
+		if (*e->d_name != '.' && lstat(from, &st) == 0 && S_ISDIR(st.st_mode) &&
+		    access(to, F_OK))
+			r = make_folder(to, &st);
+	}
+	if (dir)
+		(void)closedir(dir);
+	return r;
+}
+
 static int place(const char *device, const char *name, const char *at, bool layered)
 {
-	char from[PATH_MAX], work[PATH_MAX], options[3 * PATH_MAX];
+	static char from[PATH_MAX], work[PATH_MAX], options[3 * PATH_MAX];
 	struct stat st;
 
 	/* Not in this image: nothing there to keep. */
@@ -211,7 +233,7 @@ static int place(const char *device, const char *name, const char *at, bool laye
 	if (make_folder(from, &st) || (layered && make_folder(work, &st)))
 		return -1;
 	if (!layered)
-		return mount(from, at, NULL, MS_BIND, NULL);
+		return make_folders(from, at) || mount(from, at, NULL, MS_BIND, NULL) ? -1 : 0;
 	(void)snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", at, from,
 	               work);
 	/* Named after the device, so that process 1 unmounts it in order. */

@@ -114,6 +114,19 @@ class Packages:
             raise NotFetched("apt knows no package %s; apt-get update may help" % package)
         return self.records[package]["Version"]
 
+    def real(self, name):
+        """Whether apt has such a package, or only others that stand for it."""
+        self.ask(name)
+        return name in self.records
+
+    def note(self, deb):
+        """For the manifest: this package is in the image."""
+        package, version, source = fields(deb, "Package", "Version", "Source")
+        with open(deb, "rb") as f:
+            data = f.read()
+        self.used[package] = {"version": version, "source": source.split(" ")[0] or package, "size": len(data),
+                              "sha256": sha256(data)}
+
     def folder(self, name):
         """The unpacked package; a package without files of its own stands for the first that it depends on."""
         if name in self.known:
@@ -161,3 +174,8 @@ def lists_key():
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
+
+
+def md5(data):
+    """Only because dpkg's database has it."""
+    return hashlib.md5(data).hexdigest()

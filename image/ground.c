@@ -144,7 +144,7 @@ static void load_module(const char *line)
 		LOG_ERRNO("kernel module %s", path);
 }
 
-static void load_modules(void)
+void ground_load_modules(void)
 {
 	char line[512];
 	FILE *file = fopen(MODULES, "re");
@@ -172,12 +172,13 @@ static void set(const char *path, const char *value)
 void ground_prepare(void)
 {
 	mount_all();
-	load_modules();
+	ground_load_modules();
 	if (access("/sys/hypervisor/type", F_OK) == 0 && access("/proc/xen", F_OK) == 0 &&
 	    mount("xenfs", "/proc/xen", "xenfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) &&
 	    errno != EBUSY && errno != ENODEV)
 		LOG_ERRNO("mounting xenfs");
-	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+	/* The last one closes the door behind the list of modules: only where there is a list. */
+	for (size_t i = 0; i < ARRAY_LEN(settings) - (access(MODULES, F_OK) ? 1 : 0); i++)
 		set(settings[i].path, settings[i].value);
 }
 

@@ -95,6 +95,9 @@ void init_finish(struct init *init);
 /** ground_prepare() - mounts, modules and kernel settings; what fails is logged */
 void ground_prepare(void);
 
+/** ground_load_modules() - those that the image lists; what fails is logged */
+void ground_load_modules(void);
+
 /** ground_release() - everything to the disks, then unmount; before the machine ends */
 void ground_release(void);
 

@@ -10,10 +10,16 @@
     dir DEST [MODE]                       an empty folder
     link DEST TARGET
     module NAME                           a kernel module and those that it needs, in loading order
+    packages NAME…                        whole packages, with those that they need and dpkg's database (disks)
+    tree FOLDER                           everything below a folder of the build tree
+    drop PATTERN                          what is not wanted of packages
+    owner PATH UID GID                    of a file (disks)
+    text DEST LINE…                       lines behind what DEST holds, if anything; @PATH: the text of that file
     libraries PACKAGE…                    where the libraries of dynamic programs are looked for
 
 PACKAGE may be @kernel or @xen, those of the base; PATTERN and PACKAGE may hold @version, the hypervisor's.
 """
+import fnmatch
 import glob
 import os
 import shlex
@@ -21,6 +27,7 @@ import stat
 import subprocess
 import tempfile
 
+import dpkg
 import elf
 
 MODULES = "/lib/modules"
@@ -34,6 +41,7 @@ class Recipe:
         self.libraries = []  # packages
         self.modules = []  # names in loading order
         self.places = {}  # module name: path
+        self.whole = False  # whole packages: /bin is a link, and libraries are theirs
         self.wanting = []  # dynamic programs and libraries: (dest, data)
 
     def read(self, path):
@@ -54,8 +62,8 @@ class Recipe:
         return self.packages.folder(self.name_of(name))
 
     def put(self, dest, data, mode=0o755):
-        self.archive.add(dest, stat.S_IFREG | mode, data)
-        if data[:4] == b"\x7fELF":
+        self.archive.add(dpkg.merged(dest) if self.whole else dest, stat.S_IFREG | mode, data)
+        if data[:4] == b"\x7fELF" and not self.whole:
             self.wanting.append((dest, data))
 
     def do_include(self, here, name):
@@ -112,10 +120,48 @@ class Recipe:
             self.put(dest, f.read(), int(mode, 8))
 
     def do_dir(self, here, dest, mode="755"):
-        self.archive.add(dest, stat.S_IFDIR | int(mode, 8))
+        self.archive.add(dpkg.merged(dest) if self.whole else dest, stat.S_IFDIR | int(mode, 8))
 
     def do_link(self, here, dest, target):
-        self.archive.add(dest, stat.S_IFLNK | 0o777, target.encode())
+        self.archive.add(dpkg.merged(dest) if self.whole else dest, stat.S_IFLNK | 0o777, target.encode())
+
+    def do_packages(self, here, *names):
+        dpkg.add(self.archive, self.packages, names)
+        self.whole = True
+
+    def do_tree(self, here, name):
+        top = os.path.join(self.tree, name)
+        if not os.path.isdir(top):
+            raise SystemExit("image: %s is not there: ./scripts/setup.sh release makes it" % top)
+        for folder, folders, files in os.walk(top):
+            for entry in sorted(folders + files):
+                self.add_entry(os.path.join(folder, entry), os.path.relpath(os.path.join(folder, entry), top))
+
+    def add_entry(self, path, dest):
+        dest = dpkg.merged(dest) if self.whole else dest
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            self.archive.add(dest, stat.S_IFLNK | 0o777, os.readlink(path).encode())
+        elif stat.S_ISREG(mode):
+            with open(path, "rb") as f:
+                data = f.read()
+            self.archive.add(dest, stat.S_IFREG | (0o755 if mode & 0o100 else 0o644),
+                             stripped(path, data) if data[:4] == b"\x7fELF" else data)
+
+    def do_drop(self, here, *patterns):
+        for path in list(self.archive.entries):
+            if any(fnmatch.fnmatchcase("/" + path, p) for p in patterns):
+                del self.archive.entries[path]
+
+    def do_text(self, here, dest, *lines):
+        dest = dpkg.merged(dest) if self.whole else dest.strip("/")
+        mode, data, _ = self.archive.entries.pop(dest, (stat.S_IFREG | 0o644, b"", (0, 0)))
+        for line in lines:
+            data += self.archive.entries[line[1:].strip("/")][1] if line.startswith("@") else line.encode() + b"\n"
+        self.archive.add(dest, mode, data)
+
+    def do_owner(self, here, path, uid, gid):
+        self.archive.owners[path.strip("/")] = (int(uid), int(gid))
 
     def do_libraries(self, here, *packages):
         self.libraries += packages

@@ -13,10 +13,9 @@
 #include "tests/xen/drive.h"
 #include "tests/xen/tap.h"
 
-#define DAEMON  "/usr/sbin/skerry-qrexec"
-#define CLIENT  "/usr/bin/qrexec-client"
-#define SERVICE "root:QUBESRPC test.Echo dom0"
-#define CALLS   20
+#define DAEMON "/usr/sbin/skerry-qrexec"
+#define CLIENT "/usr/bin/qrexec-client"
+#define CALLS  20
 
 /* Runs a program with input; its output, up to max bytes; its status. */
 static int run(char *const args[], const char *input, char *output, size_t max, size_t *ret_len)
@@ -50,7 +49,7 @@ static int run(char *const args[], const char *input, char *output, size_t max, 
 	return WEXITSTATUS(status);
 }
 
-static bool start_daemon(int domid, const char *name)
+bool call_greet(int domid, const char *name)
 {
 	char daemon[] = DAEMON, quiet[] = "-q", u[] = "-u",
 	     uuid[] = "11111111-2222-3333-4444-555555555555";
@@ -64,18 +63,26 @@ static bool start_daemon(int domid, const char *name)
 	return run(args, "", none, sizeof(none), &len) == 0;
 }
 
-static bool call(const char *name, const char *text)
+int call_service(const char *name, const char *service, const char *text, char *got, size_t max,
+                 size_t *ret_len)
 {
 	/* Its five seconds are few for a machine without hardware help that others use as well. */
 	char client[] = CLIENT, w[] = "-w", patience[] = "300", d[] = "-d", name_copy[32];
-	char service[] = SERVICE, got[64];
-	char *const args[] = {client, w, patience, d, name_copy, service, NULL};
-	size_t len;
-	int status;
+	char command[96];
+	char *const args[] = {client, w, patience, d, name_copy, command, NULL};
 
 	(void)snprintf(name_copy, sizeof(name_copy), "%s", name);
-	status = run(args, text, got, sizeof(got), &len);
-	return status == 0 && len == strlen(text) && memcmp(got, text, len) == 0;
+	(void)snprintf(command, sizeof(command), "root:QUBESRPC %s dom0", service);
+	return run(args, text, got, max, ret_len);
+}
+
+static bool call(const char *name, const char *text)
+{
+	char got[64];
+	size_t len;
+
+	return call_service(name, "test.Echo", text, got, sizeof(got), &len) == 0 &&
+	       len == strlen(text) && memcmp(got, text, len) == 0;
 }
 
 void drive_call(int domid, const char *name)
@@ -83,7 +90,7 @@ void drive_call(int domid, const char *name)
 	struct timespec from, to;
 	bool good = true;
 
-	if (!tap_result(start_daemon(domid, name), "%s: skerry-qrexec greets the agent in the qube",
+	if (!tap_result(call_greet(domid, name), "%s: skerry-qrexec greets the agent in the qube",
 	                name))
 		return;
 	if (!tap_result(call(name, "hello, qube\n"),

@@ -15,4 +15,10 @@ void drive_slice(int domid, const char *kind);
 /** drive_call() - qrexec from dom0 into the qube */
 void drive_call(int domid, const char *name);
 
+/** call_greet() - starts the qube's skerry-qrexec, which waits for the agent */
+bool call_greet(int domid, const char *name);
+/** call_service() - by qrexec-client, as dom0: its status, and up to @max bytes of the answer */
+int call_service(const char *name, const char *service, const char *text, char *got, size_t max,
+                 size_t *ret_len);
+
 #endif

@@ -31,9 +31,10 @@ def why_not():
     return ""
 
 
-def build(recipe, output, *more):
+def build(recipe, output, *more, disk=None):
+    """disk: MiB of a root for qubes, which is made then and no archive."""
     command = [sys.executable, os.path.join(SOURCE, "image", "build"), recipe, "--tree", TREE, "--output", output,
-               "--level", "1"] + ["--add=" + m for m in more]
+               "--level", "1"] + ["--add=" + m for m in more] + (["--disk", str(disk)] if disk else [])
     status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
     if status == 3:
         raise NoPackages
@@ -52,7 +53,7 @@ def empty_disk(path, size=600 << 20):
 class Machine:
     """xen=False: the image on its kernel alone, in a fraction of the time. disk: a file that outlives the machine."""
 
-    def __init__(self, image, memory=1536, dom0_memory=700, disk=None, xen=True):
+    def __init__(self, image, memory=1536, dom0_memory=700, disk=None, more_disks=(), xen=True):
         self.tmp = tempfile.mkdtemp(prefix="skerry-xen-")
         hypervisor = os.path.join(self.tmp, "xen")
         with gzip.open(os.path.join(image, "xen.gz")) as f, open(hypervisor, "wb") as out:
@@ -66,8 +67,8 @@ class Machine:
             "-serial", "file:" + self.console, "-monitor", "none",
             "-device", "virtio-serial-pci", "-chardev", "file,id=said,path=" + self.said,
             "-device", "virtserialport,chardev=said,name=skerry"]
-        if disk:
-            self.command += ["-drive", "file=%s,if=virtio,format=raw,cache=writethrough" % disk]
+        for path in ([disk] if disk else []) + list(more_disks):
+            self.command += ["-drive", "file=%s,if=virtio,format=raw,cache=writethrough" % path]
         if not xen:
             for option, value in (("-kernel", os.path.join(image, "vmlinuz")), ("-append", "console=ttyS0 quiet"),
                                   ("-initrd", os.path.join(image, "initramfs.gz"))):
