@@ -67,21 +67,22 @@ def closure(packages, names):
 
 
 def members(deb):
-    """(path, kind and mode, data, owner) of all that a package holds."""
+    """(its name, its path in a merged tree, kind and mode, data, owner) of all that a package holds."""
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as proc, \
             tarfile.open(fileobj=proc.stdout, mode="r|") as tar:
         links = {}
         for m in tar:
-            path = merged(m.name.lstrip("."))
+            name = m.name.lstrip(".")
+            path = merged(name)
             if m.isdir():
-                yield path, stat.S_IFDIR | m.mode, b"", (m.uid, m.gid)
+                yield name, path, stat.S_IFDIR | m.mode, b"", (m.uid, m.gid)
             elif m.issym():
-                yield path, stat.S_IFLNK | 0o777, m.linkname.encode(), (0, 0)
+                yield name, path, stat.S_IFLNK | 0o777, m.linkname.encode(), (0, 0)
             elif m.islnk():
-                yield path, *links[merged(m.linkname.lstrip("."))]
+                yield name, path, *links[merged(m.linkname.lstrip("."))]
             elif m.isfile():
                 links[path] = (stat.S_IFREG | m.mode, tar.extractfile(m).read(), (m.uid, m.gid))
-                yield path, *links[path]
+                yield name, path, *links[path]
 
 
 def database(archive, name, deb, text, paths):
@@ -116,10 +117,12 @@ def add(archive, packages, names):
     for name, (deb, text) in sorted(closure(packages, names).items()):
         packages.note(deb)
         paths = ["/."]
-        for path, mode, data, owner in members(deb):
-            if not path or path in MERGED:
+        for name_in, path, mode, data, owner in members(deb):
+            if not path:
                 continue
-            paths.append("/" + path)
+            paths.append(name_in.rstrip("/"))
+            if path in MERGED:
+                continue
             archive.add(path, mode, data)
             if owner != (0, 0):
                 archive.owners[path] = owner
