@@ -119,7 +119,7 @@ int skerry_ls(int argc, char **argv, const struct skerry_options *options)
 		if (is_wanted(&qubes.items[i], argc, argv) &&
 		    (!running || strcmp(qubes.items[i].state, "Halted") != 0))
 			shown[n++] = &qubes.items[i];
-	qube_properties_load(shown, n);
+	qube_properties_load(shown, n, "label\ntemplate\nnetvm\nip");
 	if (options->json)
 		print_json(shown, n);
 	else

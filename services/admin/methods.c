@@ -157,6 +157,7 @@ static const struct method internal_methods[] = {
 	ROW("internal.SuspendPre", DOM0, NONE, NONE, NO_POLICY, method_suspend_pre, NULL),
 	ROW("internal.backup.Execute", DOM0, SOME, SOME, NO_POLICY, method_backup_execute_given, NULL),
 	ROW("internal.backup.Info", DOM0, SOME, SOME, NO_POLICY, method_backup_info_given, NULL),
+	ROW("internal.vm.property.Table", DOM0, NONE, SOME, NO_POLICY, method_property_table, NULL),
 	ROW("internal.vm.volume.ExportBegin", ANY, SOME, NONE, NO_POLICY, method_export_begin, NULL),
 	ROW("internal.vm.volume.ExportEnd", ANY, SOME, NONE, NO_POLICY, method_export_end, NULL),
 	ROW("internal.vm.volume.ImportBegin", ANY, SOME, ANY, NO_POLICY, method_import_begin, NULL),

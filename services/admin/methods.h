@@ -15,6 +15,7 @@ void method_vm_list(struct call *c);
 void method_property_list(struct call *c);
 void method_property_get(struct call *c);
 void method_property_get_all(struct call *c);
+void method_property_table(struct call *c);
 void method_property_get_default(struct call *c);
 void method_property_help(struct call *c);
 void method_property_set(struct call *c);

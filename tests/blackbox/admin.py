@@ -142,6 +142,22 @@ def _(t):
                 "No such domain: '%s'" % unknown)
 
 
+@case("admin the table of properties says what GetAll says of each qube, and only to dom0's own")
+def _(t):
+    with Small() as a:
+        wanted = ["netvm", "label", "no_such", "memory"]
+        reply = a.call("internal.vm.property.Table", payload="\n".join(wanted), sock="qubesd.internal.sock")
+        blocks = dict(block.split("\n", 1) for block in reply[2:].decode().lstrip("@").split("\n@"))
+        equal(sorted(blocks), sorted(names(a)))
+        for name, lines in blocks.items():
+            all_lines = a.ok("admin.vm.property.GetAll", dest=name).splitlines()
+            equal(lines.split("\n")[:-1] if lines.endswith("\n") else lines.splitlines(),
+                  [line for line in all_lines if line.split(" ")[0] in wanted], name)
+        refused(a.call("internal.vm.property.Table", payload="netvm"), "ProtocolError",
+                "no such method: 'internal.vm.property.Table'")
+        refused(a.call("internal.vm.property.Table", sock="qubesd.internal.sock"), "ProtocolError")
+
+
 @case("admin-009, -010 values and defaults that are not there")
 def _(t):
     with Small() as a:

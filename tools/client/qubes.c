@@ -133,10 +133,48 @@ void qube_properties_take(struct qube *qube, const struct admin_reply *reply)
 	qube->refused = reply->error != NULL;
 }
 
-void qube_properties_load(struct qube **qubes, size_t n)
+static int compare_pointers(const void *a, const void *b)
 {
-	struct admin_request *requests = arena_alloc((n + 1) * sizeof(*requests));
+	return strcmp((*(struct qube *const *)a)->name, (*(struct qube *const *)b)->name);
+}
 
+bool qube_properties_table(struct qube **qubes, size_t n, const char *names)
+{
+	struct qube **sorted = arena_alloc((n + 1) * sizeof(struct qube *));
+	struct admin_reply reply;
+	const char *at, *next;
+
+	if (n < 2 || !admin_in_dom0())
+		return false;
+	reply = admin_call_internal("internal.vm.property.Table", NULL, "dom0", names);
+	if (reply.error)
+		return false;
+	memcpy(sorted, qubes, n * sizeof(struct qube *));
+	qsort(sorted, n, sizeof(struct qube *), compare_pointers);
+	for (at = reply.content; *at == '@'; at = next) {
+		size_t len = strcspn(at, "\n");
+		struct qube key = {.name = arena_copy(at + 1, len - (len > 0))}, *name = &key;
+		struct qube **found =
+		        bsearch(&name, sorted, n, sizeof(struct qube *), compare_pointers);
+		const char *lines = at + len + (at[len] == '\n');
+
+		next = *lines == '@' ? lines : strstr(lines, "\n@");
+		next = !next ? lines + strlen(lines) : next + (*next == '\n');
+		if (!found)
+			continue;
+		(*found)->properties = arena_copy(lines, (size_t)(next - lines));
+		(*found)->some = names;
+	}
+	return true;
+}
+
+void qube_properties_load(struct qube **qubes, size_t n, const char *names)
+{
+	struct admin_request *requests;
+
+	if (qube_properties_table(qubes, n, names))
+		return;
+	requests = arena_alloc((n + 1) * sizeof(*requests));
 	for (size_t i = 0; i < n; i++)
 		requests[i] = (struct admin_request){.method = "admin.vm.property.GetAll",
 		                                     .target = qubes[i]->name};
@@ -161,6 +199,20 @@ static const char *property_line(const char *text, const char *name)
 	return NULL;
 }
 
+static bool is_line_of(const char *lines, const char *name)
+{
+	size_t len = strlen(name);
+
+	while (*lines) {
+		size_t line = strcspn(lines, "\n");
+
+		if (line == len && memcmp(lines, name, len) == 0)
+			return true;
+		lines += line + (lines[line] == '\n');
+	}
+	return false;
+}
+
 const char *qube_property(struct qube *qube, const char *name)
 {
 	struct admin_reply reply;
@@ -168,7 +220,8 @@ const char *qube_property(struct qube *qube, const char *name)
 	const char *line;
 	char *value;
 
-	if (!qube->properties) {
+	if (!qube->properties || (qube->some && !is_line_of(qube->some, name))) {
+		qube->some = NULL;
 		reply = admin_call("admin.vm.property.GetAll", NULL, qube->name, NULL);
 		qube_properties_take(qube, &reply);
 	}

@@ -19,6 +19,7 @@ struct properties {
 struct qube {
 	const char *name, *class, *state, *uuid;
 	const char *properties; /* the lines of GetAll; NULL: not asked for yet */
+	const char *some;       /* only these were asked for, a line each; NULL: all */
 	bool refused;           /* GetAll was: properties are asked for one by one */
 	const char *power;      /* of qube_current(); NULL before */
 	long long memory_kib;
@@ -45,13 +46,19 @@ struct properties properties_decode(const char *text);
 /** properties_find() - one by its name; NULL: the qube has no such property */
 const struct property *properties_find(const struct properties *properties, const char *name);
 
-/** qube_properties_load() - of many qubes, on the way together */
-void qube_properties_load(struct qube **qubes, size_t n);
+/**
+ * qube_properties_table() - of several qubes those of @names, a line each, in one request that only our
+ * service knows (internal.vm.property.Table); false: it has to be asked for each
+ */
+bool qube_properties_table(struct qube **qubes, size_t n, const char *names);
+
+/** qube_properties_load() - so, or all properties of each, on the way together */
+void qube_properties_load(struct qube **qubes, size_t n, const char *names);
 
 /** qube_properties_take() - those of a reply of GetAll; the reply must stay */
 void qube_properties_take(struct qube *qube, const struct admin_reply *reply);
 
-/** qube_property() - its value, by GetAll, which is asked for once; NULL: none, or empty */
+/** qube_property() - its value; what was not loaded is asked for by GetAll, once; NULL: none, or empty */
 const char *qube_property(struct qube *qube, const char *name);
 
 /** qube_take_current() - what a reply of admin.vm.CurrentState says */

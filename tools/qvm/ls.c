@@ -272,7 +272,7 @@ static void print_all(struct ls *ls, const struct args *args)
 		needs |= ls->columns[c].needs;
 	if (args_has(args, LS_TREE))
 		needs |= LS_NEED_PROPERTIES;
-	ls_load(ls, needs);
+	ls_load(ls, needs, "netvm");
 	rows = rows_make(ls);
 	rows_sort(ls, rows, args);
 	if (args_has(args, LS_RAW_DATA)) {

@@ -45,8 +45,8 @@ void ls_columns_print(void);
 /** ls_state() - of a qube in this listing */
 const char *ls_state(struct ls *ls, struct qube *qube);
 
-/** ls_load() - asks for what these columns need, many requests at once */
-void ls_load(struct ls *ls, unsigned int needs);
+/** ls_load() - asks for what the columns need, many requests at once; @more: further properties, a line each */
+void ls_load(struct ls *ls, unsigned int needs, const char *more);
 
 /* Rows of the table of options that choose qubes; ls.c has the table. */
 enum {

@@ -269,7 +269,26 @@ static void want(struct admin_request *requests, size_t *n, const char *method, 
 	requests[(*n)++] = (struct admin_request){.method = method, .target = qube->name};
 }
 
-void ls_load(struct ls *ls, unsigned int needs)
+#define FLAGS_SHOWN                                                                                \
+	"virt_mode\nupdateable\nprovides_network\ninstalled_by_rpm\ninternal\ndebug\nautostart"
+
+/* The properties that the columns show, a line each, and more. */
+static const char *properties_shown(const struct ls *ls, const char *more)
+{
+	const char *names = more;
+
+	for (size_t c = 0; c < ls->n_columns; c++) {
+		const struct ls_column *column = &ls->columns[c];
+
+		if (column->cell == cell_flags)
+			names = arena_printf("%s\n" FLAGS_SHOWN, names);
+		else if ((column->needs & LS_NEED_PROPERTIES) && column->property)
+			names = arena_printf("%s\n%s", names, column->property);
+	}
+	return names;
+}
+
+void ls_load(struct ls *ls, unsigned int needs, const char *more)
 {
 	struct admin_request *requests = arena_alloc((2 * ls->n + 1) * sizeof(*requests));
 	bool states = ls->named && (needs & LS_NEED_STATE);
@@ -277,6 +296,9 @@ void ls_load(struct ls *ls, unsigned int needs)
 
 	if (needs & LS_NEED_MORE)
 		return; /* asked for cell by cell */
+	if ((needs & LS_NEED_PROPERTIES) &&
+	    qube_properties_table(ls->shown, ls->n, properties_shown(ls, more)))
+		needs &= ~(unsigned int)LS_NEED_PROPERTIES;
 	for (size_t i = 0; i < ls->n; i++) {
 		struct qube *qube = ls->shown[i];
 		bool memory = (needs & LS_NEED_MEMORY) && strcmp(qube->state, "Halted") != 0;

@@ -146,6 +146,19 @@ static void keep_features(struct ls *ls, const struct args *args)
 	}
 }
 
+/* The properties of --prefs PREFERENCE=VALUE, a line each. */
+static const char *prefs_named(const struct args *args)
+{
+	const char *names = "";
+
+	for (size_t i = 0; i < args->given[LS_PREFS].n; i++) {
+		const char *wanted = args->given[LS_PREFS].items[i];
+
+		names = arena_printf("%s%.*s\n", names, (int)strcspn(wanted, "="), wanted);
+	}
+	return names;
+}
+
 void ls_filter(struct ls *ls, const struct args *args)
 {
 	static const int properties[] = {LS_LABEL, LS_TEMPLATE_SOURCE, LS_NETVM_IS};
@@ -159,11 +172,11 @@ void ls_filter(struct ls *ls, const struct args *args)
 	for (size_t i = 0; i < ARRAY_LEN(properties); i++) {
 		if (!args_has(args, properties[i]))
 			continue;
-		ls_load(ls, LS_NEED_PROPERTIES);
+		ls_load(ls, LS_NEED_PROPERTIES, "label\ntemplate\nnetvm");
 		keep(ls, args, properties[i], has_property);
 	}
 	if (args_has(args, LS_PREFS)) {
-		ls_load(ls, LS_NEED_PROPERTIES);
+		ls_load(ls, LS_NEED_PROPERTIES, prefs_named(args));
 		keep(ls, args, LS_PREFS, has_prefs);
 	}
 	if (args_has(args, LS_TAGS))
