@@ -37,7 +37,18 @@ def rss(pid):
     return sum(int(fields[k].split()[0]) for k in fields if k.startswith("Private")), int(fields["Rss"].split()[0])
 
 
+def lateness(count):
+    """What any process waits for here before it runs: reads cannot be quicker than this at the same quantile."""
+    times = []
+    for _ in range(count):
+        begin = time.perf_counter()
+        time.sleep(0.001)
+        times.append(max(0.0, time.perf_counter() - begin - 0.001))
+    print("  %-34s %s" % ("reference: a sleeper wakes late by", quantiles(times)))
+
+
 def reads(a, count):
+    lateness(count)
     measure("admin.vm.List, all", lambda: a.call("admin.vm.List"), count)
     measure("admin.vm.List, one", lambda: a.call("admin.vm.List", dest="q0"), count)
     measure("admin.vm.property.GetAll", lambda: a.call("admin.vm.property.GetAll", dest="q0"), count)

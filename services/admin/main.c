@@ -31,6 +31,7 @@
 #include "services/admin/job.h"
 #include "services/admin/lifecycle.h"
 #include "services/admin/qdb.h"
+#include "services/admin/prompt.h"
 #include "services/admin/rights.h"
 #include "services/admin/start.h"
 #include "services/admin/store.h"
@@ -292,6 +293,7 @@ int main(int argc, char **argv)
 		LOG_ERRNO("cannot start");
 		return 111;
 	}
+	prompt_self();
 	turn_init();
 	job_init(loop);
 	return serve(loop, &fds);
