@@ -61,10 +61,10 @@ def recipe(top, order=1):
     return top + "/r.recipe"
 
 
-def build(top, base_file, recipe_file, output, **how):
+def build(top, base_file, recipe_file, output, *more, **how):
     env = dict(os.environ, SOURCE_DATE_EPOCH="1700000000", XDG_CACHE_HOME=top + "/cache", **how.pop("env", {}))
     return subprocess.run([sys.executable, SOURCE + "/image/build", recipe_file, "--base", base_file, "--tree", top + "/tree",
-                           "-o", output], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, **how)
+                           "-o", output, *more], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, **how)
 
 
 def contents(folder):
@@ -150,6 +150,8 @@ def judge(one, two):
     result(other.returncode == 0 and r.returncode == 1 and found["packages"] == {"kernel": ["1.0", "2.0"]} and
            found["kernel options"] == {"CONFIG_A": ["y", "m"]} and not found["files"],
            "another base by one option; compare names the package and the kernel's option")
+    judge_disk(one, two)
+    judge_signature(one)
     put(one + "/wrong.recipe", "file a.txt /etc/a\nfile r.recipe /etc/a\n")
     r = build(one, base(one), one + "/wrong.recipe", one + "/out3")
     result(r.returncode != 0 and b"twice" in r.stderr and not os.path.exists(one + "/out3"),
@@ -159,6 +161,49 @@ def judge(one, two):
     result(r.returncode == 3 and b"no-such-kernel-package" in r.stderr, "a package that nobody has is named; exit 3")
     r = subprocess.run(compare + [one + "/a.txt", one + "/out"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     result(r.returncode == 2 and b"a.txt" in r.stderr, "compare: what is no manifest is said")
+
+
+def judge_disk(one, two):
+    """A root for qubes: the same twice, whole, and with the owners that the recipe names."""
+    path = "/sbin:/usr/sbin:" + os.environ["PATH"]
+    if not shutil.which("debugfs", path=path):
+        print("# no debugfs: disks are not tested")
+        return
+    for place in (one, two):
+        put(place + "/d.recipe", "include r.recipe\nowner /etc/b 1000 7\ndir /home/x 700\nowner /home/x 1000 1000\n")
+    base_file = base(one)
+    made = [build(place, base_file, place + "/d.recipe", place + "/disk", "--disk", "8", env={"TZ": zone})
+            for place, zone in ((one, "UTC"), (two, "Asia/Tokyo"))]
+    for r in made:
+        if r.returncode:
+            print(r.stderr.decode(), file=sys.stderr)
+    image = one + "/disk/root.img"
+    result(not any(r.returncode for r in made) and contents(one + "/disk") == contents(two + "/disk"),
+           "a root disk: two builds are the same, byte by byte")
+    run = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": dict(os.environ, PATH=path), "check": False}
+    r = subprocess.run(["e2fsck", "-fn", image], **run)
+    result(r.returncode == 0, "a root disk: e2fsck finds no fault")
+    r = subprocess.run(["debugfs", "-R", "stat /etc/b", image], **run)
+    result(b"User:  1000   Group:     7" in r.stdout and b"Mode:  0600" in r.stdout, "a root disk: files have their owners and modes")
+
+
+def judge_signature(one):
+    if not shutil.which("signify-openbsd"):
+        print("# no signify-openbsd: signatures are not tested")
+        return
+    subprocess.run(["signify-openbsd", "-G", "-n", "-p", one + "/key.pub", "-s", one + "/key.sec"], check=True)
+    subprocess.run(["signify-openbsd", "-G", "-n", "-p", one + "/other.pub", "-s", one + "/other.sec"], check=True)
+    sign, out = [sys.executable, SOURCE + "/image/sign"], one + "/out"
+
+    def good(key):
+        return subprocess.run(sign + ["--verify", out, key], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              check=False).returncode == 0
+
+    signed = subprocess.run(sign + [out, one + "/key.sec"], check=False).returncode == 0
+    result(signed and good(one + "/key.pub") and not good(one + "/other.pub"), "a signed image is good with its key and no other")
+    with open(out + "/vmlinuz", "ab") as f:
+        f.write(b"x")
+    result(not good(one + "/key.pub"), "a part that was changed is found")
 
 
 if __name__ == "__main__":
