@@ -12,6 +12,7 @@
 #include "filecopy/account.h"
 #include "filecopy/complain.h"
 #include "filecopy/send.h"
+#include "filecopy/send_confined.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
@@ -35,6 +36,13 @@ static void raise_files_limit(void)
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
+}
+
+static bool shows_windows(void)
+{
+	const char *type = getenv("PROGRESS_TYPE");
+
+	return type && strcmp(type, "gui") == 0;
 }
 
 int filecopy_agent_main(const char *program, int argc, char **argv)
@@ -72,6 +80,9 @@ int filecopy_agent_main(const char *program, int argc, char **argv)
 	if (fd_open_stdio())
 		return STATUS_USAGE;
 	raise_files_limit();
+	/* A message in a window is a program that it starts. */
+	if (!shows_windows() && send_confine())
+		return STATUS_USAGE;
 	status = send_files(&config);
 	report_result(status == 0 ? "done\n" : "failed\n");
 	return status;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Attacks from inside the real receivers of files, in their real confinement. Needs -Dattack=true.
+"""Attacks from inside the real receivers of files and their sender, in their real confinement. Needs -Dattack=true.
 
 If one of these failed, whoever takes a receiver over by the stream it reads could reach what lies
 outside of the folder it receives into, or take away what lies in it. That each attack succeeds where
@@ -17,12 +17,14 @@ ATTACKS = re.findall(r'^\s*\{"([a-z-]+)", \w+\},$',
                      open(os.path.join(SOURCE, "lib/sandbox/attack.c"), encoding="utf-8").read(),
                      re.MULTILINE)
 MEMORY_MAX, FILES_MAX = 256 << 20, 64
+# What the sender is for: it reads whatever its user names, and holds what its caller gave it.
+SENDER_MAY = {"open-secret", "list-folder", "open-passwd", "use-leaked"}
 LEAKED = 50
 RECEIVERS = {"qfile-unpacker": [QUBE + "qfile-unpacker", ""],
              "qfile-dom0-unpacker": [DOM0 + "qfile-dom0-unpacker", str(os.getuid())]}
 
 
-def world(t):
+def world(t, memory_max=MEMORY_MAX):
     """What there is to attack: texts for SKERRY_ATTACK_WORLD."""
     t.file("w/secret", "secret")
     t.script("w/runs", "exit 0\n")
@@ -36,7 +38,7 @@ def world(t):
     victim = t.start("/bin/sleep", "1000")
     return " ".join(str(part) for part in (
         t.path("w"), "skerry-attack-" + os.path.basename(t.dir), tcp.getsockname()[1], -1, LEAKED,
-        victim.pid, MEMORY_MAX, FILES_MAX))
+        victim.pid, memory_max, FILES_MAX))
 
 
 def attack(program, name):
@@ -61,7 +63,27 @@ def attack(program, name):
         check(not os.path.exists(t.path("w/climbed")), "a file outside")
 
 
+def attack_sender(name):
+    @case(f"confine qfile-agent: {'may ' * (name in SENDER_MAY)}{name}")
+    def _(t):
+        os.dup2(os.open(t.file("leaked", "leaked"), os.O_RDONLY), LEAKED)
+        env = {"SKERRY_ATTACK": "qfile-agent:" + name, "SKERRY_ATTACK_WORLD": world(t, 1 << 30),
+               "SKERRY_ATTACK_START": t.path("w")}
+        sender = t.start(QUBE + "qfile-agent", t.path("w/secret"), env=env, pass_fds=[LEAKED])
+        os.close(LEAKED)
+        sender.close_stdin()
+        status = sender.wait()
+        said = sender.stderr.decode()
+        check(f"attack {name} begins\n" in said, f"the sender never came to it: {status} {said}")
+        result = re.search(rf"attack {name}: (\d+)\n", said)
+        equal(bool(result) and int(result[1]) == 0, name in SENDER_MAY, said)
+        check(result or status == 128 + 31, f"it ended without an answer: {status} {said}")
+        equal(t.read("w/secret"), b"secret")
+
+
 if __name__ == "__main__":
+    for attack_name in ATTACKS:
+        attack_sender(attack_name)
     for receiver_name in RECEIVERS:
         for attack_name in ATTACKS:
             attack(receiver_name, attack_name)
