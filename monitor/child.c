@@ -6,6 +6,7 @@
  */
 #include "monitor/processes.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -241,12 +242,33 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
+/* Of a QubesDB that had to be killed. Dom0's own is not the system's. */
+static void clear_databases(void)
+{
+	static const char begin[] = "qubesdb.", end[] = ".sock", dom0[] = "qubesdb.dom0.";
+	char path[PATH_MAX];
+	DIR *dir = path_make(path, sizeof(path), "/run/qubes", NULL) ? NULL : opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		size_t len = strlen(entry->d_name);
+
+		if (len > sizeof(end) && strncmp(entry->d_name, begin, sizeof(begin) - 1) == 0 &&
+		    strncmp(entry->d_name, dom0, sizeof(dom0) - 1) != 0 &&
+		    strcmp(entry->d_name + len - (sizeof(end) - 1), end) == 0 &&
+		    unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT)
+			LOG_ERRNO("%s", entry->d_name);
+	}
+	if (dir)
+		(void)closedir(dir);
+}
+
 /* After an orderly end nothing of the system is left below /run/skerry, and no door that nobody opens. */
 static void clear_run(void)
 {
-	static const char *const doors[] = {"/run/qubesd.sock", "/run/qubesd.internal.sock",
-	                                    "/run/qubesd.misc.sock", "/run/qubes/policy.sock",
-	                                    "/run/qubes/policy.calls.sock"};
+	static const char *const doors[] = {
+	        "/run/qubesd.sock",       "/run/qubesd.internal.sock",    "/run/qubesd.misc.sock",
+	        "/run/qubes/policy.sock", "/run/qubes/policy.calls.sock", "/run/qubes/backup.sock"};
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(doors); i++)
@@ -254,6 +276,7 @@ static void clear_run(void)
 		    errno != ENOENT)
 			LOG_ERRNO("%s", path);
 
+	clear_databases();
 	if (path_make(path, sizeof(path), "/run/skerry", NULL) == 0)
 		(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }

@@ -3,11 +3,15 @@
  * these with options of its own. */
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "lib/base/paths.h"
 #include "monitor/processes.h"
 #include "tests/unit/unit.h"
 
@@ -123,12 +127,71 @@ static void environment_and_descriptors(void **state)
 	assert_int_equal(outcome(r, WORDS("7\0work"), FD_PASS_MAX), LET);
 }
 
+static void put(const char *root, const char *path)
+{
+	char full[128];
+	int fd;
+
+	(void)snprintf(full, sizeof(full), "%s%s", root, path);
+	fd = open(full, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	(void)close(fd);
+}
+
+static int gone(const char *root, const char *path)
+{
+	char full[128];
+
+	(void)snprintf(full, sizeof(full), "%s%s", root, path);
+	return unlink(full) != 0;
+}
+
+/* After the end nothing is left of the system, and what is not the system's is. */
+static void the_end(void **state)
+{
+	static char root[] = "/tmp/child-XXXXXX";
+	static const char *const folders[] = {"/run", "/run/qubes", "/run/skerry",
+	                                      "/run/skerry/records"};
+	const uint32_t id = PROCESS_CLEAR;
+	char full[128];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		(void)snprintf(full, sizeof(full), "%s%s", root, folders[i]);
+		assert_int_equal(mkdir(full, 0700), 0);
+	}
+	put(root, "/run/qubesd.sock");
+	put(root, "/run/qubes/qubesdb.work.sock");
+	put(root, "/run/qubes/qubesdb.work.ro.sock");
+	put(root, "/run/qubes/qubesdb.dom0.sock");
+	put(root, "/run/qubes/mine");
+	put(root, "/run/skerry/records/1.2");
+	paths_set_root(root);
+	pid = fork();
+	if (pid == 0)
+		process_child(NULL, &id, sizeof(id), NULL, 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(gone(root, "/run/qubesd.sock") && gone(root, "/run/qubes/qubesdb.work.sock") &&
+	            gone(root, "/run/qubes/qubesdb.work.ro.sock"));
+	assert_false(gone(root, "/run/qubes/qubesdb.dom0.sock") || gone(root, "/run/qubes/mine"));
+	for (size_t i = 3; i-- > 0;) {
+		(void)snprintf(full, sizeof(full), "%s%s", root, folders[i]);
+		assert_int_equal(rmdir(full), 0); /* so it was empty */
+	}
+	assert_int_equal(rmdir(root), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(rows),
 	        cmocka_unit_test(options),
 	        cmocka_unit_test(environment_and_descriptors),
+	        cmocka_unit_test(the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
