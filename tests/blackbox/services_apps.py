@@ -209,5 +209,72 @@ def _(t, sut):
     follower.wait_output(b"again\n")
 
 
+# If this failed, dom0 would wait for a window that nobody sees, or take a message for a path.
+@services("services of a desktop: with one they show it, without one they say so", qubes=("work",), start=False)
+def _(t, sut):
+    def fake(name, text):
+        sut.write("q/work/usr/bin/" + name, "#!/bin/sh\n" + text, 0o755)
+    none = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+    for name in ("qubes.SelectFile", "qubes.SelectDirectory", "qubes.ShowInTerminal"):
+        got = sut.rpc("work", name, stdin=b"x", env=none)
+        equal((got.returncode, got.stdout), (1, b""), name)
+        check(b"no graphical session" in got.stderr, got.stderr)
+    fake("zenity", 'echo "$@"\n')
+    equal(sut.rpc("work", "qubes.SelectFile", env={"DISPLAY": ":9"}).stdout, b"--file-selection\n")
+    equal(sut.rpc("work", "qubes.SelectDirectory", env={"DISPLAY": ":9"}).stdout, b"--file-selection --directory\n")
+    # A terminal whose user types what he sees in capitals.
+    fake("xterm", 'shift; exec "$@" <"$HOME/typed" >"$HOME/shown"\n')
+    sut.write("q/work/home/user/typed", b"typed there" * 1000)
+    got = sut.rpc("work", "qubes.ShowInTerminal", stdin=b"shown there" * 1000, env={"DISPLAY": ":9"})
+    equal((got.returncode, got.stdout), (0, b"typed there" * 1000), got.stderr)
+    with open(sut.inside("work", "home/user/shown"), "rb") as file:
+        equal(file.read(), b"shown there" * 1000)
+    equal(glob.glob("/tmp/qubes-terminal-*"), [], "left behind")
+    for name in ("qubes.UpdateAppMenusFor", "qubes.RemoveAppMenusFor"):
+        for argument in (None, "", "-x", "a/b", "a b"):
+            equal(sut.rpc("work", name, argument).returncode, 2, (name, argument))
+        equal(sut.rpc("work", name, "vault").returncode, 1, "no GUI domain")
+    fake("qvm-appmenus", 'echo "$@"\n')
+    equal(sut.rpc("work", "qubes.UpdateAppMenusFor", "vault").stdout, b"--update --force --quiet -- vault\n")
+    equal(sut.rpc("work", "qubes.RemoveAppMenusFor", "vault").stdout, b"--remove --quiet -- vault\n")
+
+
+SALT = """#!/bin/sh
+for word; do case $word in --config-dir=*) dir=${word#*=} ;; esac; last=$word; done
+cat "$dir/master" >"$HOME/master"
+echo "$@" >"$HOME/words"
+echo "a file" >"$HOME/a file"
+ssh -o A=b -p 22 -l root work 'echo it is "$((6*7))"; cat' <<END
+the input's end
+END
+scp -o A=b "$HOME/a file" "work:$HOME/there's"
+scp "work:$HOME/there's" "$HOME/back"
+ssh -q root@work -- "exit 5"
+"""
+
+
+# If this failed, dom0 could not configure qubes through a management disposable, or would run words of it in a shell there.
+@services("SaltLinuxVM: salt-ssh over calls", qubes=("mgmt", "work"), policy="qubes.VMRootShell * mgmt work allow\n")
+def _(t, sut):
+    # Whose agent cannot become root.
+    os.unlink(sut.inside("work", "etc/qubes/rpc-config/qubes.VMRootShell"))
+    call = ("DEFAULT:QUBESRPC qubes.SaltLinuxVM dom0",)
+    equal(sut.call(None, "mgmt", *call, b"work\nstate.apply\n").returncode, 1, "no salt-ssh")
+    sut.write("q/mgmt/usr/bin/salt-ssh", SALT, 0o755)
+    got = sut.call(None, "mgmt", *call, b"work\nstate.apply\n")
+    equal(got.returncode, 1, "no states")
+    sut.folder("q/mgmt/home/user/QubesIncoming/dom0/srv/salt")
+    for text in (b"", b"\n", b"-x\ny\n", b"a b\ny\n"):
+        equal(sut.call(None, "mgmt", *call, text).returncode, 1, text)
+    mark = sut.inside("mgmt", "home/user/mark")
+    got = sut.call(None, "mgmt", *call, f"work\nstate.apply $(touch {mark}) *\ntest=True\n".encode())
+    equal((got.returncode, got.stdout), (5, b"it is 42\nthe input's end\n"), got.stderr)
+    with open(sut.inside("mgmt", "home/user/words"), encoding="utf-8") as file:
+        check(file.read().endswith(f" -w work state.apply $(touch {mark}) * test=True\n"), "words as they are")
+    with open(sut.inside("mgmt", "home/user/back"), encoding="utf-8") as file:
+        equal(file.read(), "a file\n")
+    equal([os.path.exists(mark), glob.glob("/tmp/qubes-salt-*")], [False, []], "left behind")
+
+
 if __name__ == "__main__":
     main()
