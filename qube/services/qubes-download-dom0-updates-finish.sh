@@ -4,8 +4,8 @@
 set -u
 root=${SKERRY_ROOT-}
 dir=$root/var/lib/qubes/dom0-updates
-rm -rf "$dir/packages"
 mkdir -p "$dir/packages" || exit 1
+# What a downloader left in its cache.
 find "$dir/var/cache" -name '*.rpm' -type f -exec ln -f -t "$dir/packages" {} + || exit 1
 set -- "$dir/packages"/*.rpm
 if ! [ -e "$1" ]; then

@@ -48,7 +48,10 @@ run() {
 rm -rf "$dir/packages"
 [ -z "$clean" ] || run -q clean all || exit 1
 if [ -n "$check" ]; then
-	found=$(run -q "$@" repoquery --latest-limit=1 --qf '%{name} %{version}') || exit 1
+	# Who ends a line: dnf, or the format.
+	end=
+	case $dnf in *dnf5) end='\n' ;; esac
+	found=$(run -q repoquery --latest-limit=1 --qf "%{name} %{version}$end" "$@") || exit 1
 	[ -n "$found" ] || exit 0
 	have=$(cat "$dir/etc/skerry-dom0-version" 2>/dev/null)
 	# One that dom0 does not have at all counts.
@@ -61,5 +64,6 @@ if [ -n "$check" ]; then
 	exit 100
 fi
 rm -rf "$dir/var/cache/dnf"/*/packages
-run --downloadonly "$action" "$@" || exit 1
+mkdir -p "$dir/packages" || exit 1
+run --downloadonly --downloaddir="$dir/packages" "$action" "$@" || exit 1
 exec "$root/usr/lib/qubes/qubes-download-dom0-updates-finish.sh"

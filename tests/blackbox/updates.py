@@ -266,7 +266,8 @@ def _(t, sut):
     equal(found(sut), (["packages", "rpm"], ["skerry-dom0-2-1.rpm"]))
     with open(sut.inside("sys-net", "dnf-log"), encoding="utf-8") as file:
         last = file.read().splitlines()[-1]
-    check(last.endswith("--downloadonly install --exclude=qubes-template-* --enablerepo=skerry skerry-dom0"), last)
+    check("--downloadonly --downloaddir=" in last and
+          last.endswith(" install --exclude=qubes-template-* --enablerepo=skerry skerry-dom0"), last)
     equal([a[0] + a[4].decode() for a in qubesd.asked if "updates-available" in a[0]],
           ["admin.vm.feature.Set+updates-available", "admin.vm.feature.Set+updates-available1"])
     got = run_update(sut, "--just-print-progress", "vim")
