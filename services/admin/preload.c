@@ -26,7 +26,8 @@
 struct preload *preloads;
 static struct loop_defer defer;
 static struct loop_timer timer;
-static bool asleep; /* the machine is being suspended: nothing is made until it wakes */
+static uint64_t held_ns; /* until then none is made: see preload_used() */
+static bool asleep;      /* the machine is being suspended: nothing is made until it wakes */
 
 static void on_fill(void *arg);
 
@@ -34,6 +35,14 @@ void preload_fill_soon(uint32_t delay_ms)
 {
 	if (loop_timer_set(job_loop(), &timer, delay_ms, on_fill, NULL))
 		LOG("no memory for a timer: the pool of disposables is filled later");
+}
+
+void preload_used(const struct qube *template)
+{
+	uint32_t delay_ms = (uint32_t)preload_delay(template) * 1000U;
+
+	held_ns = loop_now_ns() + delay_ms * 1000000ULL;
+	preload_fill_soon(delay_ms);
 }
 
 struct preload *preload_of(const struct qube *q)
@@ -340,7 +349,8 @@ static void fit(struct qube *template)
 		preload_drop(p);
 		turn_end(true);
 	}
-	while (!asleep && count(template) < want && making() < PRELOAD_PARALLEL)
+	while (!asleep && loop_now_ns() >= held_ns && count(template) < want &&
+	       making() < PRELOAD_PARALLEL)
 		if (!add_one(template)) {
 			preload_fill_soon(RETRY_MS);
 			break;
@@ -363,6 +373,8 @@ static void on_fill(void *arg)
 		qube_release(templates[i]);
 	}
 	free(templates);
+	if (loop_now_ns() < held_ns)
+		preload_fill_soon((uint32_t)((held_ns - loop_now_ns()) / 1000000U) + 1);
 }
 
 void preload_fill(struct qube *template)
@@ -380,6 +392,7 @@ void preload_settings_changed(struct qube *q)
 {
 	if (q->klass == CLASS_APP && preload_wanted(q) > count(q))
 		event_fire(q, "domain-preload-dispvm-start", "reason", "settings changed", NULL);
+	held_ns = 0;
 	preload_fill_soon(0);
 }
 
@@ -429,8 +442,8 @@ void preload_unpaused(struct qube *q)
 	preload_list_changed(p->template);
 	preload_drop_feature(q, "internal");
 	preload_drop_feature(q, "preload-dispvm-in-progress");
+	preload_used(p->template);
 	preload_end(p);
-	preload_fill_soon((uint32_t)preload_delay(q) * 1000U);
 }
 
 void preload_forget(struct qube *q)

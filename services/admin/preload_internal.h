@@ -37,6 +37,9 @@ extern struct preload *preloads; /* newest first */
 void preload_drop(struct preload *p);
 void preload_end(struct preload *p);
 void preload_fill_soon(uint32_t delay_ms);
+/** preload_used() - one was taken: the pool is filled again after preload-dispvm-delay, and not before,
+ *  whatever else changes: making the next would be in the way of whoever waits for this one */
+void preload_used(const struct qube *template);
 /** preload_list_changed() - the template's feature names them all; in an open turn */
 void preload_list_changed(struct qube *template);
 void preload_drop_feature(struct qube *q, const char *name);

@@ -30,8 +30,8 @@ static void on_unpaused(void *arg, const struct fault *fault)
 	}
 	call_finish(c);
 	turn_end(true);
+	preload_used(p->template);
 	preload_end(p);
-	preload_fill_soon((uint32_t)delay * 1000U);
 }
 
 void preload_drop_feature(struct qube *q, const char *name)
@@ -44,6 +44,7 @@ void preload_drop_feature(struct qube *q, const char *name)
 static void give(struct preload *p)
 {
 	p->state = PRELOAD_TAKEN;
+	preload_used(p->template);
 	preload_list_changed(p->template);
 	preload_drop_feature(p->q, "internal");
 	preload_drop_feature(p->q, "preload-dispvm-in-progress");

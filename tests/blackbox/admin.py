@@ -481,6 +481,24 @@ def _(t):
         ac.until(lambda: a.ok("admin.vm.feature.Get", "preload-dispvm", "dvm") not in ("", first))
 
 
+@case("preload: after one was used the pool waits, whatever else changes; new settings do not")
+def _(t):
+    with Small() as a:
+        pool = lambda: a.ok("admin.vm.feature.Get", "preload-dispvm", "dvm").split()
+        a.ok("admin.vm.Start", dest="net")
+        a.ok("admin.vm.feature.Set", "preload-dispvm-delay", "dvm", "3600")
+        a.ok("admin.vm.feature.Set", "preload-dispvm-max", "dvm", "1")
+        ac.until(lambda: pool() and a.call("admin.vm.feature.Get", "preload-dispvm-completed", pool()[0]) == b"0\x001",
+                 "a preloaded disposable")
+        first = pool()[0]
+        equal(a.ok("admin.vm.CreateDisposable", dest="dvm"), first)
+        for number in range(3):
+            a.ok("admin.vm.property.Set", "memory", "dvm", str(300 + number))
+            equal(pool(), [])
+        a.ok("admin.vm.feature.Set", "preload-dispvm-max", "dvm", "2")
+        ac.until(lambda: len(pool()) == 2, "two for the new setting")
+
+
 @case("preload: other settings, a smaller maximum, a system that goes to sleep")
 def _(t):
     with Small() as a:
