@@ -68,6 +68,7 @@ class Monitor(threading.Thread):
         self.qrexec_status = {}     # name -> exit status
         self.call_status = {}       # service -> exit status
         self.mute = set()           # kinds that get no answer
+        self.hold_stop = set()      # names that are asked to end and go on until let_stop()
         self.log = []               # what was asked, as text
         self.calls = []             # (name, user, service, input)
         self.on_create = None
@@ -92,6 +93,11 @@ class Monitor(threading.Thread):
         if self.on_stop:
             self.on_stop(name)
         self.send(STOPPED, 0, domid, uuid + struct.pack("<I", cause))
+
+    def let_stop(self, name):
+        with self.wait:
+            self.hold_stop.discard(name)
+            self.stop(self.domid_of(name))
 
     def domid_of(self, name):
         return next(d for d, q in self.qubes.items() if q[1] == name)
@@ -168,6 +174,8 @@ class Monitor(threading.Thread):
             self.log.append(("xl shutdown -F %s" if kind == SHUTDOWN else "destroy %s") % name)
             if kind == SHUTDOWN:
                 self.send(DONE, serial, domid, struct.pack("<I", 0))
+                if name in self.hold_stop:
+                    return
             self.stop(domid)
             if kind == SHUTDOWN:
                 return
