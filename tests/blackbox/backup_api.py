@@ -75,11 +75,14 @@ def children(pid):
 
 
 def operation(s):
-    """The process of the operation that runs, and the confined one below it."""
-    until(lambda: children(s.admin.backup.pid), "an operation")
-    parent = children(s.admin.backup.pid)[0]
-    until(lambda: children(parent), "the process that makes the archive")
-    return parent, children(parent)[0]
+    """The process of the operation that makes an archive, and the confined one below it; readers have none."""
+    found = []
+
+    def look():
+        found[:] = [(p, c) for p in children(s.admin.backup.pid) for c in children(p)]
+        return found
+    until(look, "the process that makes the archive")
+    return found[0]
 
 
 def slow(s, t, mib=300):
@@ -277,6 +280,8 @@ def _(t):
         return s.admin.call("admin.backup.Execute", "remote")
 
     equal(fault(execute("")), ("QubesVMNotRunningError", "Domain not running (either powered off or paused): 'work'"))
+    # More than a pipe takes: whoever does not read it is found.
+    write_at(s.private(), 0, os.urandom(1 << 20))
     s.admin.ok("admin.vm.Start", "", "work")
     for mode in ("two lines", "nothing", "long", "status"):
         equal(fault(execute(mode)), ("QubesException", "work gave no passphrase of one line"), mode)
