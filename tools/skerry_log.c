@@ -20,25 +20,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "call/number.h"
 #include "lib/base/escape.h"
 #include "lib/base/fd.h"
+#include "lib/base/log.h"
 #include "lib/base/paths.h"
+#include "lib/sandbox/common_calls.h"
+#include "lib/sandbox/sandbox.h"
 #include "lib/untrusted/text.h"
 
-#define LOGS       "/var/log/qubes"
-#define LINE_BYTES 8192        /* of a line; the rest is cut off with a mark; chosen */
-#define TAIL_BYTES (16U << 20) /* read from a file's end at most; chosen */
-#define FILES_MAX  256
+#define LOGS        "/var/log/qubes"
+#define LINE_BYTES  8192        /* of a line; the rest is cut off with a mark; chosen */
+#define TAIL_BYTES  (16U << 20) /* read from a file's end at most; chosen */
+#define FILES_MAX   256
+
+#define VIEW_MEMORY (256U << 20) /* the end of one file at a time; chosen */
 
 struct view {
 	const struct skerry_options *options;
 	long n_lines;
 	bool follow;
 	bool utf8;
+	bool elsewhere; /* a file was named by its path */
 	size_t n_files;
 	struct log_file {
 		char path[PATH_MAX];
@@ -228,8 +235,10 @@ static int add_named(struct view *view, const char *word)
 	size_t before = view->n_files;
 	int n;
 
-	if (strchr(word, '/'))
+	if (strchr(word, '/')) {
+		view->elsewhere = true;
 		return add_file(view, word);
+	}
 	if (path_make(folder, sizeof(folder), LOGS, NULL))
 		return -1;
 	n = scandir(folder, &entries, is_log, alphasort);
@@ -278,6 +287,55 @@ static int list_logs(const struct skerry_options *options)
 	return SKERRY_DONE;
 }
 
+/* Whoever takes it over by a line reads logs, and writes to this terminal; no more, where the kernel can. */
+static void confine_view(const struct view *view)
+{
+	static const struct confine_call calls[] = {
+	        CONFINE_CALLS_BASE,
+	        {"openat", "logs, also such as are made anew; Landlock lets none be written"},
+	        {"open", "the same, other C libraries"},
+	        {"fstat", "sizes; the kind of standard output"},
+	        {"newfstatat", "whether it is still the same file"},
+	        {"stat", "the same, other C libraries"},
+	        {"statx", "the same, other C libraries"},
+	        {"lseek", "the end of a file"},
+	        {"pread64", "the end of a file"},
+	        {"inotify_init1", "what is added"},
+	        {"inotify_add_watch", "what is added"},
+	        {"poll", "what is added"},
+	        {"ppoll", "the same, other C libraries"},
+	        {"writev", "output, other C libraries"},
+	        {"ioctl",
+	         "whether output is a terminal",
+	         1,
+	         {{.arg = 1, .mask = ~0ULL, .value = TCGETS}}},
+	};
+	static const int fds[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	char folder[PATH_MAX] = "/";
+	const struct confine_path paths[] = {{.path = folder}};
+	const struct confine_rights rights = {
+	        .name = "skerry log",
+	        .calls = calls,
+	        .n_calls = ARRAY_LEN(calls),
+	        .paths = paths,
+	        .n_paths = ARRAY_LEN(paths),
+	        .fds = fds,
+	        .n_fds = ARRAY_LEN(fds),
+	        .memory_max = VIEW_MEMORY,
+	        .wanted = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS | CONFINE_FDS |
+	                  CONFINE_LANDLOCK,
+	};
+
+	/* One that the user named by its path may lie anywhere. */
+	if (!view->elsewhere && path_make(folder, sizeof(folder), LOGS, NULL))
+		return;
+	/* Logs are what is looked at when something is wrong: no kernel is too old for that. */
+	log_set_fd(-1);
+	if (confine(&rights))
+		(void)fputs("skerry log: not confined\n", stderr);
+	log_set_fd(STDERR_FILENO);
+}
+
 int skerry_log(int argc, char **argv, const struct skerry_options *options)
 {
 	struct view view = {.options = options, .n_lines = 50};
@@ -306,6 +364,8 @@ int skerry_log(int argc, char **argv, const struct skerry_options *options)
 			status = SKERRY_REFUSED;
 		}
 	}
+	if (status == SKERRY_DONE && any)
+		confine_view(&view);
 	if (status == SKERRY_DONE)
 		status = any ? show(&view) : list_logs(options);
 	free(view.files);
