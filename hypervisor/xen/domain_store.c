@@ -7,6 +7,8 @@
 #include "hypervisor/xen/domain_internal.h"
 #include "lib/base/log.h"
 
+#define DOMID_MAX 0x7FEFU /* Xen */
+
 struct writer {
 	struct xen_ground *ground;
 	int domid;
@@ -37,6 +39,20 @@ static void write_number(struct writer *w, const char *name, uint64_t value)
 
 	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
 	write_node(w, false, name, text);
+}
+
+/*
+ * A domain's number can be read and watched by all: it goes when the domain does, so that the other end of a
+ * channel learns of it (lib/vchan/grant_meet.c). Whether a domain exists is no secret: anybody can try to
+ * bind an event channel to it.
+ */
+static void share_life(struct writer *w)
+{
+	char path[XEN_PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "/local/domain/%d/domid", w->domid);
+	if (store_set_access(w->ground->store, path, 0, STORE_EVERYBODY, false))
+		fail(w, path);
 }
 
 static void uuid_text(const uint8_t uuid[16], char text[40])
@@ -79,6 +95,7 @@ static void write_all(struct writer *w, const struct xen_domain_spec *spec,
 		fail(w, path);
 	write_node(w, false, "name", spec->name);
 	write_number(w, "domid", (uint64_t)w->domid);
+	share_life(w);
 	write_node(w, false, "vm", vm);
 	for (uint32_t i = 0; i < spec->vcpus; i++) {
 		(void)snprintf(path, sizeof(path), "cpu/%u/availability", i);
@@ -118,21 +135,37 @@ int xen_store_add(struct xen_ground *ground, const struct xen_domain_spec *spec,
 	return 0;
 }
 
+/* Its devices' other ends, whichever domains have them. */
+static void drop_backends(struct xen_ground *ground, int domid)
+{
+	static const char *const kinds[] = {"vbd", "vif"};
+	char path[XEN_PATH_MAX], names[STORE_PAYLOAD_MAX];
+	uint32_t backend;
+	size_t len = 0;
+
+	if (store_list(ground->store, "/local/domain", names, &len))
+		LOG_ERRNO("xenstore: the list of domains");
+	for (size_t at = 0; at < len; at += strlen(names + at) + 1) {
+		if (!store_decimal(names + at, 0, DOMID_MAX, &backend))
+			continue;
+		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+			(void)snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%d",
+			               backend, kinds[i], domid);
+			if (store_remove(ground->store, path))
+				LOG_ERRNO("xenstore: removing %s", path);
+		}
+	}
+}
+
 void xen_store_drop(struct xen_ground *ground, int domid)
 {
 	char path[XEN_PATH_MAX], vm[64];
-	static const char *const kinds[] = {"vbd", "vif"};
 
 	(void)snprintf(path, sizeof(path), "/local/domain/%d/vm", domid);
 	if (store_read(ground->store, path, vm, sizeof(vm)) == 0 && strncmp(vm, "/vm/", 4) == 0 &&
 	    strlen(vm) > 4 && store_remove(ground->store, vm))
 		LOG_ERRNO("xenstore: removing %s", vm);
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		(void)snprintf(path, sizeof(path), "/local/domain/0/backend/%s/%d", kinds[i],
-		               domid);
-		if (store_remove(ground->store, path))
-			LOG_ERRNO("xenstore: removing %s", path);
-	}
+	drop_backends(ground, domid);
 	(void)snprintf(path, sizeof(path), "/local/domain/%d", domid);
 	if (store_remove(ground->store, path))
 		LOG_ERRNO("xenstore: removing %s", path);

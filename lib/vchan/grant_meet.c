@@ -34,9 +34,16 @@
 #define CLIENT_LIVE_BYTE 20U
 #define SERVER_LIVE_BYTE 21U
 
+/* Watches of a connection to xenstore. */
+#define TOKEN_VCHAN "vchan"
+#define TOKEN_LIFE  "life"
+
 struct grant_meet {
 	struct store *store;
 	int peer;
+	bool settled;       /* the peer is there, nothing of the rendezvous is left */
+	bool looked;        /* once at the node that lasts as long as the peer's domain */
+	bool known;         /* and it was there */
 	uint32_t reference; /* server: of the control page, as published */
 	char folder[PATH_MAX_HERE];
 };
@@ -65,23 +72,23 @@ static int own_domain(int *ret_domain)
 static void withdraw(struct grant_meet *meet)
 {
 	char path[PATH_MAX_HERE + 16], names[STORE_PAYLOAD_MAX];
-	uint32_t reference;
+	uint32_t reference, own = meet->reference;
 	char *last;
 	size_t len;
 
-	if (meet->reference == 0 || in_folder(meet, "ring-ref", path) ||
-	    store_read_number(meet->store, path, 0, UINT32_MAX, &reference) ||
-	    reference != meet->reference)
+	meet->reference = 0;
+	if (own == 0 || in_folder(meet, "ring-ref", path) ||
+	    store_read_number(meet->store, path, 0, UINT32_MAX, &reference) || reference != own)
 		return;
 	if (store_remove(meet->store, meet->folder))
 		return;
 	memcpy(path, meet->folder, strlen(meet->folder) + 1);
 	last = strrchr(path, '/');
 	*last = '\0';
+	/* Another server may be publishing there at this moment. */
 	if (store_list(meet->store, path, names, &len) == 0 && len == 0 &&
 	    store_remove(meet->store, path))
 		return;
-	meet->reference = 0;
 }
 
 static struct grant_meet *meet_end(struct grant_meet *meet)
@@ -106,6 +113,64 @@ static bool alive_domain(int peer)
 static bool alive(const struct vchan *vchan)
 {
 	return alive_domain(vchan->shared.grant ? vchan->shared.grant->peer : vchan->shared.peer);
+}
+
+/* The peer's life: a node of its domain that its toolstack makes with it and removes with it. */
+
+static void life_path(const struct grant_meet *meet, char path[PATH_MAX_HERE])
+{
+	(void)snprintf(path, PATH_MAX_HERE, "/local/domain/%d/domid", meet->peer);
+}
+
+/*
+ * The first event comes at once. Each later one is a change: if the node was there it now is gone, though another
+ * domain may have the number again, and if it is not there now it was.
+ */
+static void look_at_life(struct vchan *vchan, bool lost)
+{
+	struct shared_part *part = &vchan->shared;
+	struct grant_meet *meet = part->grant;
+	char path[PATH_MAX_HERE];
+	bool readable, gone;
+	uint32_t domid;
+
+	life_path(meet, path);
+	readable = store_read_number(meet->store, path, 0, UINT32_MAX, &domid) == 0;
+	gone = meet->looked && !lost ? meet->known || !readable : meet->known && !readable;
+	meet->looked = meet->looked || !lost;
+	meet->known = meet->known || readable;
+	if (!gone)
+		return;
+	part->dead = true;
+	if (part->map)
+		shared_take_state(vchan);
+	else
+		vchan_end(vchan, "the peer's domain is gone");
+}
+
+/* How many events there were; -1: xenstore is gone. */
+static int take_events(struct vchan *vchan)
+{
+	struct store_event event;
+	int r, n = 0;
+
+	for (; (r = store_next(vchan->shared.grant->store, &event)) > 0; n++)
+		if (strcmp(event.token, TOKEN_LIFE) == 0 || event.token[0] == '\0')
+			look_at_life(vchan, event.token[0] == '\0');
+	return r < 0 ? -1 : n;
+}
+
+/* The peer is there: only its end is waited for, and dom0's is everybody's. */
+static struct grant_meet *meet_over(struct grant_meet *meet)
+{
+	char path[PATH_MAX_HERE + 16];
+
+	withdraw(meet);
+	if (meet->peer == 0 || in_folder(meet, "event-channel", path) ||
+	    (store_unwatch(meet->store, path, TOKEN_VCHAN) && errno != ENOENT))
+		return meet_end(meet);
+	meet->settled = true;
+	return meet;
 }
 
 /* The server. */
@@ -170,14 +235,11 @@ static int listen_for(struct vchan *vchan, struct grant_meet *meet,
 
 static void step_server(struct vchan *vchan)
 {
-	/* Nothing tells a server that the domain it waits for is gone; xenstore may say of one (V10). */
-	struct store_event event;
-
-	while (store_next(vchan->shared.grant->store, &event) > 0)
-		if (vchan->state == VCHAN_WAITING && !alive(vchan))
-			vchan_end(vchan, "the peer's domain is gone");
+	/* The channel itself does not tell a server that the domain it waits for is gone (V10). */
+	if (take_events(vchan) > 0 && vchan->state == VCHAN_WAITING && !alive(vchan))
+		vchan_end(vchan, "the peer's domain is gone");
 	if (vchan->state != VCHAN_WAITING)
-		vchan->shared.grant = meet_end(vchan->shared.grant);
+		vchan->shared.grant = meet_over(vchan->shared.grant);
 }
 
 /* The client. */
@@ -268,20 +330,17 @@ static void attach_client(struct vchan *vchan)
 		vchan_end(vchan, "cannot set up the connection");
 	} else {
 		vchan->state = VCHAN_OPEN;
-		part->grant = meet_end(part->grant);
+		part->grant = meet_over(part->grant);
 	}
 }
 
 static void step_client(struct vchan *vchan)
 {
-	struct store_event event;
-	int r, n = 0;
+	int n = take_events(vchan);
 
-	while ((r = store_next(vchan->shared.grant->store, &event)) > 0)
-		n++;
-	if (r < 0)
+	if (n < 0)
 		vchan_end(vchan, "xenstore is gone");
-	else if (n > 0)
+	else if (n > 0 && vchan->state == VCHAN_WAITING)
 		attach_client(vchan);
 }
 
@@ -291,7 +350,7 @@ static int connect_to(struct vchan *vchan, struct grant_meet *meet)
 
 	(void)vchan;
 	/* The node itself: the folder may be unreadable. The first event comes at once. */
-	return in_folder(meet, "event-channel", path) || store_watch(meet->store, path, "vchan")
+	return in_folder(meet, "event-channel", path) || store_watch(meet->store, path, TOKEN_VCHAN)
 	               ? -1
 	               : 0;
 }
@@ -304,6 +363,7 @@ static int start(struct vchan *vchan, const struct vchan_config *config)
 	int server = vchan->is_server ? config->own : config->peer;
 	int client = vchan->is_server ? config->peer : config->own;
 	struct epoll_event event = {.events = EPOLLIN};
+	char path[PATH_MAX_HERE];
 
 	if (!meet || store_open(&meet->store)) {
 		free(meet);
@@ -316,15 +376,28 @@ static int start(struct vchan *vchan, const struct vchan_config *config)
 	event.data.fd = store_fd(meet->store);
 	if (epoll_ctl(vchan->epoll_fd, EPOLL_CTL_ADD, store_fd(meet->store), &event))
 		return -1;
-	/* Only dom0 may; where it may not, somebody else ends the channel of a dead domain. */
-	if (store_watch(meet->store, "@releaseDomain", "gone") && errno != EACCES && errno != EPERM)
+	/* Dom0 is told first, and of domains that have no such node; a qube is not. */
+	if (config->own == 0 && store_watch(meet->store, "@releaseDomain", "gone"))
+		return -1;
+	/* A qube with more channels than xenstore lets it watch nodes has them without this. */
+	life_path(meet, path);
+	if (config->peer != 0 && store_watch(meet->store, path, TOKEN_LIFE) && errno == EIO)
 		return -1;
 	return vchan->is_server ? listen_for(vchan, meet, config) : connect_to(vchan, meet);
 }
 
+static void step_open(struct vchan *vchan)
+{
+	/* An end of dom0's store is no end of the channel. */
+	if (take_events(vchan) < 0)
+		vchan->shared.grant = meet_end(vchan->shared.grant);
+}
+
 static void step(struct vchan *vchan)
 {
-	if (vchan->is_server)
+	if (vchan->state != VCHAN_WAITING && vchan->shared.grant->settled)
+		step_open(vchan);
+	else if (vchan->is_server)
 		step_server(vchan);
 	else if (vchan->state == VCHAN_WAITING)
 		step_client(vchan);

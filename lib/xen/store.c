@@ -382,7 +382,7 @@ int store_set_access(struct store *store, const char *path, int owner, int reade
 	char first[16], second[16];
 	const char *const texts[] = {path, first, second};
 
-	(void)snprintf(first, sizeof(first), "n%d", owner);
+	(void)snprintf(first, sizeof(first), "%c%d", reader == STORE_EVERYBODY ? 'r' : 'n', owner);
 	(void)snprintf(second, sizeof(second), "%c%d", write ? 'b' : 'r', reader);
 	return request_texts(store, XS_SET_PERMS, texts, reader < 0 ? 2 : 3, false);
 }

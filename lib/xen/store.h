@@ -71,6 +71,7 @@ int store_list(struct store *store, const char *path, char names[STORE_PAYLOAD_M
                size_t *ret_len) MUST_CHECK;
 
 /** store_set_access() - @owner may do everything, @reader (-1: nobody) may read, or write as well */
+#define STORE_EVERYBODY (-2) /* as reader: all domains */
 int store_set_access(struct store *store, const char *path, int owner, int reader, bool write)
         MUST_CHECK;
 

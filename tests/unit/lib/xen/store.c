@@ -82,7 +82,10 @@ static void test_requests_on_the_wire(void **state)
 	say(f, XS_SET_PERMS, 3, "OK", 3);
 	assert_int_equal(store_set_access(f->store, "a", 5, -1, false), 0);
 	expect(f, XS_SET_PERMS, "a\0n5", 5);
-	say(f, XS_WATCH, 4, "OK", 3);
+	say(f, XS_SET_PERMS, 4, "OK", 3);
+	assert_int_equal(store_set_access(f->store, "a", 0, STORE_EVERYBODY, false), 0);
+	expect(f, XS_SET_PERMS, "a\0r0", 5);
+	say(f, XS_WATCH, 5, "OK", 3);
 	assert_int_equal(store_watch(f->store, "a", "token"), 0);
 	expect(f, XS_WATCH, "a\0token", 8);
 }
