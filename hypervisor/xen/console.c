@@ -32,10 +32,11 @@ static int prepare(struct xen_ground *ground, int domid, int *ret_event, int *re
 	return 0;
 }
 
-static NORETURN void run(const char *program, int event, int page, int log, uint32_t port)
+static NORETURN void run(const char *program, int event, int page, int log, uint32_t port,
+                         char *qube)
 {
 	char text[16], name[] = "skerry-console";
-	char *const args[] = {name, text, NULL};
+	char *const args[] = {name, text, qube, NULL};
 	char *const environment[] = {NULL};
 	/* Out of the way first: any of them may have one of the numbers below. */
 	int event_high = fcntl(event, F_DUPFD_CLOEXEC, 10),
@@ -52,15 +53,16 @@ static NORETURN void run(const char *program, int event, int page, int log, uint
 
 pid_t xen_console_start(struct xen_ground *ground, int domid, const char *program, int log)
 {
+	char name[XEN_DOMAIN_NAME_MAX];
 	int event, page;
 	uint32_t port;
 	pid_t pid;
 
-	if (prepare(ground, domid, &event, &page, &port))
+	if (xen_domain_name(ground, domid, name) || prepare(ground, domid, &event, &page, &port))
 		return -1;
 	pid = fork();
 	if (pid == 0)
-		run(program, event, page, log, port);
+		run(program, event, page, log, port, name);
 	(void)fd_close(event);
 	(void)fd_close(page);
 	return pid;

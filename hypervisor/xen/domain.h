@@ -88,6 +88,10 @@ struct xen_net {
 int xen_ground_open(struct xen_ground **ret_ground) MUST_CHECK;
 struct xen_ground *xen_ground_close(struct xen_ground *ground);
 
+/** xen_ground_keep_kernels() - from now on kernels are unpacked once, into this folder (borrowed for ever, made if its
+ *  parent is there), whose files are dom0's alone */
+void xen_ground_keep_kernels(struct xen_ground *ground, const char *folder);
+
 /** xen_ground_fd() - readable when a domain may have come, stopped or gone */
 int xen_ground_fd(const struct xen_ground *ground);
 

@@ -25,6 +25,7 @@
 #define STEP(what, call)                                                                           \
 	do {                                                                                       \
 		errno = 0; /* libxenguest does not always say why */                               \
+		ground->messages.first[0] = '\0';                                                  \
 		if (call)                                                                          \
 			return xen_failed(ground, spec->name, what);                               \
 	} while (0)
@@ -147,6 +148,8 @@ static int load(struct xen_ground *ground, const struct xen_domain_spec *spec,
 	/* Too large for a stack; the toolstack builds one domain after the other. */
 	static struct map map;
 	bool pvh = spec->kind == XEN_DOMAIN_PVH;
+	char path[XEN_KERNEL_PATH];
+	const char *kernel = xen_kernel_find(ground, spec->kernel, path);
 
 	map.n = 0;
 	dom->container_type = XC_DOM_PV_CONTAINER;
@@ -158,7 +161,7 @@ static int load(struct xen_ground *ground, const struct xen_domain_spec *spec,
 	STEP("the limits of its images",
 	     xc_dom_kernel_max_size(dom, XEN_DOMAIN_KERNEL_MAX) ||
 	             xc_dom_module_max_size(dom, XEN_DOMAIN_INITRD_MAX));
-	STEP("reading its kernel", xc_dom_kernel_file(dom, spec->kernel));
+	STEP("reading its kernel", xc_dom_kernel_file(dom, kernel));
 	if (spec->initrd)
 		STEP("reading its initrd", xc_dom_module_file(dom, spec->initrd, NULL));
 	if (pvh)
@@ -166,6 +169,8 @@ static int load(struct xen_ground *ground, const struct xen_domain_spec *spec,
 	STEP("asking the hypervisor",
 	     xc_dom_boot_xen_init(dom, ground->hypervisor, (uint32_t)built->domid));
 	STEP("unpacking its kernel", xc_dom_parse_image(dom));
+	if (kernel == spec->kernel)
+		xen_kernel_keep(ground, kernel, dom->kernel_blob, dom->kernel_size);
 	STEP("its memory", xc_dom_mem_init(dom, (unsigned int)(spec->memory_kib / 1024)));
 	STEP("giving it memory", xc_dom_boot_mem_init(dom));
 	if (pvh)

@@ -99,10 +99,8 @@ int xen_domain_add_disk(struct xen_ground *ground, int domid, const struct xen_d
 	                            {"physical-device", device}};
 	const struct node front[] = {{"virtual-device", text}, {"device-type", "disk"}};
 
-	if (disk->number > 25) {
-		errno = EINVAL;
+	if (xen_check_disk(ground, domid, disk))
 		return -1;
-	}
 	(void)snprintf(name, sizeof(name), "xvd%c", (char)('a' + (int)disk->number));
 	(void)snprintf(device, sizeof(device), "%x:%x", disk->major, disk->minor);
 	(void)snprintf(text, sizeof(text), "%u", number);

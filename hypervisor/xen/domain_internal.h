@@ -3,18 +3,45 @@
 #define HYPERVISOR_XEN_DOMAIN_INTERNAL_H
 
 #include <xenctrl.h>
+#include <xentoollog.h>
 
 #include "hypervisor/xen/domain.h"
 #include "lib/xen/store.h"
 
+/* messages.c: what Xen's libraries said of the step under way. */
+struct xen_messages {
+	struct xentoollog_logger logger; /* first: it is what they know of this */
+	char first[128];                 /* "": nothing */
+};
+void xen_messages_init(struct xen_messages *messages);
+
 struct xen_ground {
 	xc_interface *hypervisor;
 	struct store *store;
-	char why[128];
+	struct xen_messages messages;
+	const char *kernels; /* folder of unpacked kernels, borrowed; NULL: none are kept */
+	char why[256];
 };
 
 /** xen_failed() - logs and keeps which step of a domain failed and, by errno, why; -1 with the same errno */
 int xen_failed(struct xen_ground *ground, const char *name, const char *step);
+
+/** xen_refused() - logs and keeps why something of a domain cannot be; -1 with that errno */
+int xen_refused(struct xen_ground *ground, const char *name, int error, const char *fmt, ...)
+        PRINTF_LIKE(4, 5);
+
+/** xen_check() - whether a domain can be at all; xen_check_disk() - a disk of one. 0, or -1 after a log line
+ *  that names the domain and what to mend, as xen_ground_why() does */
+int xen_check(struct xen_ground *ground, const struct xen_domain_spec *spec) MUST_CHECK;
+int xen_check_disk(struct xen_ground *ground, int domid, const struct xen_disk *disk) MUST_CHECK;
+
+/** xen_kernel_find() - the file to load a kernel from: one that was unpacked before, or itself */
+#define XEN_KERNEL_PATH 256U
+const char *xen_kernel_find(const struct xen_ground *ground, const char *kernel,
+                            char path[XEN_KERNEL_PATH]);
+/** xen_kernel_keep() - for the next start; a failure is only logged */
+void xen_kernel_keep(const struct xen_ground *ground, const char *kernel, const void *bytes,
+                     size_t len);
 
 /* What building gives and xenstore must be told. */
 struct xen_built {

@@ -17,7 +17,9 @@ int xen_ground_open(struct xen_ground **ret_ground)
 
 	if (!ground)
 		return -1;
-	ground->hypervisor = xc_interface_open(NULL, NULL, 0);
+	xen_messages_init(&ground->messages);
+	ground->hypervisor =
+	        xc_interface_open(&ground->messages.logger, &ground->messages.logger, 0);
 	if (!ground->hypervisor) {
 		LOG_ERRNO("the hypervisor cannot be reached");
 		free(ground);
@@ -62,8 +64,10 @@ int xen_failed(struct xen_ground *ground, const char *name, const char *step)
 {
 	int error = errno;
 
-	(void)snprintf(ground->why, sizeof(ground->why), "%s failed%s%s", step, error ? ": " : "",
-	               error ? strerror(error) : "");
+	(void)snprintf(ground->why, sizeof(ground->why), "%s failed%s%s%s%s", step,
+	               error ? ": " : "", error ? strerror(error) : "",
+	               *ground->messages.first ? ": " : "", ground->messages.first);
+	ground->messages.first[0] = '\0';
 	LOG("%s: %s", name, ground->why);
 	errno = error;
 	return -1;
@@ -85,27 +89,11 @@ int xen_ground_machine(struct xen_ground *ground, uint64_t *ret_free_kib, bool *
 	return 0;
 }
 
-static int check_spec(struct xen_ground *ground, const struct xen_domain_spec *spec)
-{
-	static const char legal[] =
-	        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-	size_t len = strlen(spec->name);
-
-	if (len == 0 || len >= XEN_DOMAIN_NAME_MAX || strspn(spec->name, legal) != len ||
-	    spec->vcpus == 0 || spec->vcpus > XEN_DOMAIN_VCPUS_MAX || spec->memory_kib < 1024 ||
-	    spec->memory_kib % 1024 != 0 || spec->max_kib < spec->memory_kib ||
-	    spec->max_kib > 1ULL << 32) {
-		errno = EINVAL;
-		return xen_failed(ground, spec->name, "checking its name, processors and memory");
-	}
-	return 0;
-}
-
 int xen_domain_create(struct xen_ground *ground, const struct xen_domain_spec *spec, int *ret_domid)
 {
 	struct xen_built built = {.domid = -1};
 
-	if (check_spec(ground, spec))
+	if (xen_check(ground, spec))
 		return -1;
 	if (xen_build(ground, spec, &built) || xen_store_add(ground, spec, &built)) {
 		int error = errno;

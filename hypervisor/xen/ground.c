@@ -16,6 +16,7 @@
 #include "lib/xen/store.h"
 
 #define NET_NUMBER 0U
+#define KERNELS    "/var/lib/skerry/kernels"
 
 struct xen xen = {.store_source = LOOP_FD_EMPTY};
 
@@ -308,6 +309,7 @@ static int open_ground(struct toolstack *t)
 	}
 	if (xen_ground_open(&xen.ground))
 		return -1;
+	xen_ground_keep_kernels(xen.ground, KERNELS);
 	if (xen_note_each(xen.ground, adopt, t)) {
 		LOG_ERRNO("notes in xenstore");
 		return -1;
