@@ -2,7 +2,7 @@
 /*
  * skerry-console - what one qube writes on its Xen console, to a log. Without a reader a qube's
  * kernel waits for ever on a full console. Started by the toolstack with the log as descriptor 1, the event
- * channel, bound to that qube, as 3, the console's page as 4, and the local port as argument.
+ * channel, bound to that qube, as 3, the console's page as 4, and the local port and the qube's name as arguments.
  *
  * Trust: the qube writes any byte of the page at any time. What it says is escaped, cut into lines and limited.
  * Exit: 0 the event channel ended, 100 the page made no sense, 111 it could not start.
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
@@ -31,6 +32,7 @@
 #define EXIT_AGAIN     111
 #define RING           2048U
 #define LINE_MAX_BYTES 256U
+#define LOG_MAX_BYTES  (4U << 20)
 #define MEMORY_MAX     (32U << 20) /* address space, bytes; chosen */
 
 /* xen/include/public/io/console.h */
@@ -47,6 +49,7 @@ struct console {
 	uint32_t port;
 	uint32_t taken;
 	struct log_limit limit;
+	uint64_t log_len; /* bytes of the log's file */
 	uint8_t line[LINE_MAX_BYTES];
 	size_t len;
 };
@@ -60,6 +63,12 @@ static void write_line(struct console *c)
 	if (!log_allow(&c->limit))
 		return;
 	text[n] = '\n';
+	c->log_len += n + 1;
+	/* Nothing that a qube says may fill dom0's disk. */
+	if (c->log_len > LOG_MAX_BYTES && ftruncate(1, 0) == 0) {
+		c->log_len = 0;
+		LOG("the log was full, and begins anew");
+	}
 	/* A log that cannot be written is no reason to stop the qube. */
 	if (fd_write_all(1, text, n + 1))
 		return;
@@ -119,7 +128,8 @@ static int confine_console(void)
 {
 	static const struct confine_call calls[] = {CONFINE_CALLS_BASE,
 	                                            CONFINE_CALLS_GRANT,
-	                                            {"poll", "the event channel"}};
+	                                            {"poll", "the event channel"},
+	                                            {"ftruncate", "a log that is full"}};
 	static const int fds[] = {1, 2, EVENT_FD};
 	static const struct confine_rights rights = {
 	        .name = "skerry-console",
@@ -138,18 +148,24 @@ static int confine_console(void)
 
 int main(int argc, char **argv)
 {
-	static struct console console = {.limit = {.burst = 400, .per_second = 50}};
+	static struct console console = {.limit = {.burst = 1000, .per_second = 10}};
+	static char name[64];
+	struct stat st;
 
 	log_init("skerry-console");
-	if (argc != 2 || !store_decimal(argv[1], 1, UINT32_MAX, &console.port)) {
-		(void)fprintf(stderr, "usage: skerry-console LOCAL-PORT\n");
+	if (argc != 3 || !store_decimal(argv[1], 1, UINT32_MAX, &console.port)) {
+		(void)fprintf(stderr, "usage: skerry-console LOCAL-PORT QUBE\n");
 		return 2;
 	}
+	(void)snprintf(name, sizeof(name), "skerry-console of %s", argv[2]);
+	log_init(name);
 	console.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, PAGE_FD, 0);
 	if (console.page == MAP_FAILED) {
 		LOG_ERRNO("the console's page");
 		return EXIT_AGAIN;
 	}
+	if (fstat(1, &st) == 0 && S_ISREG(st.st_mode))
+		console.log_len = (uint64_t)st.st_size;
 	/* Its reader before us may have taken some. */
 	console.taken = atomic_load(&console.page->out_cons);
 	if (confine_console())
