@@ -49,18 +49,23 @@ static int run(char *const args[], const char *input, char *output, size_t max, 
 	return WEXITSTATUS(status);
 }
 
-bool call_greet(int domid, const char *name)
+bool call_start_daemon(int domid, const char *name, const char *patience)
 {
-	char daemon[] = DAEMON, quiet[] = "-q", u[] = "-u",
-	     uuid[] = "11111111-2222-3333-4444-555555555555";
-	char id[16], name_copy[32], user[] = "root", none[1];
+	char daemon[] = DAEMON, quiet[] = "-q", u[] = "-u";
+	char uuid[40], id[16], name_copy[32], user[] = "root", none[1];
 	char *const args[] = {daemon, quiet, u, uuid, id, name_copy, user, NULL};
 	size_t len;
 
 	(void)snprintf(id, sizeof(id), "%d", domid);
+	(void)snprintf(uuid, sizeof(uuid), "11111111-2222-3333-4444-5555%08d", domid);
 	(void)snprintf(name_copy, sizeof(name_copy), "%s", name);
-	(void)setenv("QREXEC_STARTUP_TIMEOUT", "300", 1);
+	(void)setenv("QREXEC_STARTUP_TIMEOUT", patience, 1);
 	return run(args, "", none, sizeof(none), &len) == 0;
+}
+
+bool call_greet(int domid, const char *name)
+{
+	return call_start_daemon(domid, name, "300");
 }
 
 int call_service(const char *name, const char *service, const char *text, char *got, size_t max,
@@ -76,7 +81,7 @@ int call_service(const char *name, const char *service, const char *text, char *
 	return run(args, text, got, max, ret_len);
 }
 
-static bool call(const char *name, const char *text)
+bool call_once(const char *name, const char *text)
 {
 	char got[64];
 	size_t len;
@@ -93,12 +98,12 @@ void drive_call(int domid, const char *name)
 	if (!tap_result(call_greet(domid, name), "%s: skerry-qrexec greets the agent in the qube",
 	                name))
 		return;
-	if (!tap_result(call(name, "hello, qube\n"),
+	if (!tap_result(call_once(name, "hello, qube\n"),
 	                "%s: qrexec-client calls a service and gets its answer", name))
 		return;
 	(void)clock_gettime(CLOCK_MONOTONIC, &from);
 	for (int i = 0; good && i < CALLS; i++)
-		good = call(name, "once more");
+		good = call_once(name, "once more");
 	(void)clock_gettime(CLOCK_MONOTONIC, &to);
 	(void)tap_result(good, "%s: %d calls, one after the other", name, CALLS);
 	tap_note("bench %s qrexec: %.1f ms a call, with the start of the client", name,

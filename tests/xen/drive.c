@@ -22,19 +22,24 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static int ask(struct pipe_end *end, uint32_t what, uint32_t len)
+int talk_ask(struct pipe_end *end, enum talk_what what, uint32_t argument)
 {
-	const uint32_t request[2] = {what, len};
+	const uint32_t request[2] = {what, argument};
 
 	return pipe_write(end, request, sizeof(request));
 }
 
-/* An echo of len bytes, in pieces that both rings hold: the other side copies as it reads. */
-static bool echo(struct pipe_end *end, uint32_t len)
+int talk_answer(struct pipe_end *end, uint32_t *ret_answer)
+{
+	return pipe_read(end, ret_answer, sizeof(*ret_answer));
+}
+
+/* In pieces that both rings hold: the other side copies as it reads. */
+bool drive_echo(struct pipe_end *end, uint32_t len)
 {
 	static uint8_t out[1024], in[1024];
 
-	if (ask(end, TALK_ECHO, len))
+	if (talk_ask(end, TALK_ECHO, len))
 		return false;
 	for (uint32_t at = 0; at < len; at += (uint32_t)sizeof(out)) {
 		uint32_t n = MIN(len - at, (uint32_t)sizeof(out));
@@ -60,7 +65,7 @@ static bool source(struct pipe_end *end, uint32_t len)
 {
 	static uint8_t piece[TALK_PIECE];
 
-	if (ask(end, TALK_SOURCE, len))
+	if (talk_ask(end, TALK_SOURCE, len))
 		return false;
 	for (uint32_t at = 0; at < len;) {
 		uint32_t n = MIN(len - at, TALK_PIECE);
@@ -80,7 +85,7 @@ static bool sink(struct pipe_end *end, uint32_t len)
 	static uint8_t piece[TALK_PIECE];
 	uint32_t sum = 0, answer;
 
-	if (ask(end, TALK_SINK, len))
+	if (talk_ask(end, TALK_SINK, len))
 		return false;
 	for (uint32_t at = 0; at < len;) {
 		uint32_t n = MIN(len - at, TALK_PIECE);
@@ -101,7 +106,7 @@ static bool all_sizes(struct pipe_end *end)
 	static const uint32_t sizes[] = {1, 3, 4, 1023, 1024, 1025, 4096, 30001};
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
-		if (!echo(end, sizes[i]))
+		if (!drive_echo(end, sizes[i]))
 			return false;
 	return source(end, 1 << 20) && sink(end, 1 << 20) && source(end, 777777);
 }
@@ -126,7 +131,7 @@ void drive_pairs(int domid, const char *kind)
 		bool good = pipe_open(&end, rows[i].library, rows[i].role, 0, domid, rows[i].port,
 		                      RING) == 0;
 
-		good = good && all_sizes(&end) && ask(&end, TALK_END, 0) == 0;
+		good = good && all_sizes(&end) && talk_ask(&end, TALK_END, 0) == 0;
 		pipe_close(&end);
 		(void)tap_result(good, "%s: %s, and all bytes come through both ways", kind,
 		                 rows[i].what);
@@ -144,7 +149,7 @@ static bool measure(struct pipe_end *end, struct figures *f)
 	uint32_t n = 0, rounds = 0;
 
 	for (; rounds < ROUNDS_MAX && now() - t < ROUNDS_SECONDS; rounds++)
-		if (!echo(end, 4))
+		if (!drive_echo(end, 4))
 			return false;
 	f->round_ms = (now() - t) * 1000 / rounds;
 	for (t = now(); now() - t < BULK_SECONDS; n++)
@@ -184,7 +189,7 @@ void drive_bench(int domid, const char *kind)
 		b->out_mb = MAX(f.out_mb, b->out_mb);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		good = good && ask(&ends[i], TALK_END, 0) == 0;
+		good = good && talk_ask(&ends[i], TALK_END, 0) == 0;
 		pipe_close(&ends[i]);
 		tap_note("bench %s %s: round trip %.3f ms, from the qube %.1f MB/s, to the qube "
 		         "%.1f MB/s",

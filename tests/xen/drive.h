@@ -8,12 +8,18 @@
 
 /** drive_pairs() - each library on each side, in both roles */
 void drive_pairs(int domid, const char *kind);
+/** drive_echo() - len bytes there and back; whether they were the same */
+bool drive_echo(struct pipe_end *end, uint32_t len);
 /** drive_bench() - both libraries' figures in the same minute */
 void drive_bench(int domid, const char *kind);
 /** drive_slice() - what a confined process can do with a channel that it was handed, and what not */
 void drive_slice(int domid, const char *kind);
 /** drive_call() - qrexec from dom0 into the qube */
 void drive_call(int domid, const char *name);
+/** call_start_daemon() - skerry-qrexec for a qube; whether its agent greeted within so many seconds */
+bool call_start_daemon(int domid, const char *name, const char *patience);
+/** call_once() - whether a service in the qube gives back this text */
+bool call_once(const char *name, const char *text);
 
 /** call_greet() - starts the qube's skerry-qrexec, which waits for the agent */
 bool call_greet(int domid, const char *name);

@@ -48,6 +48,30 @@ static int source(struct pipe_end *end, uint32_t len)
 	return 0;
 }
 
+/* Those that are answered with one number; 0, or -1: it is none of them, or the peer is gone. */
+static int answer(struct pipe_end *end, uint32_t what, uint32_t argument)
+{
+	uint32_t value;
+
+	switch (what) {
+	case TALK_MEET:
+		value = talk_meet(argument);
+		break;
+	case TALK_STATE:
+		value = talk_wait_state(argument);
+		break;
+	case TALK_NET:
+		value = talk_net(argument);
+		break;
+	case TALK_MEMORY:
+		value = talk_memory();
+		break;
+	default:
+		return -1;
+	}
+	return pipe_write(end, &value, sizeof(value));
+}
+
 int talk_serve(struct pipe_end *end)
 {
 	uint32_t request[2];
@@ -60,8 +84,10 @@ int talk_serve(struct pipe_end *end)
 			r = sink(end, request[1]);
 		else if (request[0] == TALK_SOURCE)
 			r = source(end, request[1]);
+		else if (request[0] == TALK_END)
+			return 0;
 		else
-			return request[0] == TALK_END ? 0 : -1;
+			r = answer(end, request[0], request[1]);
 	}
 	return r;
 }

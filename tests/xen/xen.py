@@ -32,7 +32,12 @@ def main():
     except machine.NoPackages:
         print("1..0 # SKIP Debian's packages cannot be fetched here")
         return 0
-    said, console, in_time = machine.Machine(image).run(HANG)
+    return report(machine.Machine(image), HANG)
+
+
+def report(guest, seconds):
+    """Runs the test in a machine and hands on what it said; the status to exit with."""
+    said, console, in_time = guest.run(seconds)
     results = [line for line in said if line.startswith(("ok ", "not ok "))]
     for line in said:
         if not line.startswith("1.."):
