@@ -154,10 +154,34 @@ static void ask_sizes(struct backup *b)
 	backup_conclude(b);
 }
 
-/* One that cannot be told is no reason: what is wrong with it shows when it is saved. */
+/* What is changed in place by a running qube is known to the storage service: better now than in the middle. */
+static void on_probed(void *arg, const struct storage_answer *a, const struct text *parts UNUSED)
+{
+	struct backup *b = arg;
+
+	b->asked = false;
+	if (a->kind == STORAGE_FAILED)
+		b->exported[0] = '\0';
+	backup_end_export(b);
+	if (b->over) {
+		backup_free(b);
+		return;
+	}
+	if (a->kind == STORAGE_FAILED) {
+		storage_fault(a, &b->c->fault);
+		backup_conclude(b);
+		return;
+	}
+	ask_sizes(b);
+}
+
+/* A size that cannot be told is no reason: what is wrong with the volume shows when it is saved. */
 static void on_size(void *arg, const struct storage_answer *a, const struct text *parts UNUSED)
 {
 	struct backup *b = arg;
+	struct saved *s = &b->list[b->at];
+	struct volume *v = s->q->gone ? NULL : backup_volume(s->q, b->part - 1);
+	struct storage_request ask;
 
 	b->asked = false;
 	if (b->over) {
@@ -165,8 +189,15 @@ static void on_size(void *arg, const struct storage_answer *a, const struct text
 		return;
 	}
 	if (a->kind == STORAGE_DONE)
-		b->list[b->at].size += a->usage;
-	ask_sizes(b);
+		s->size += a->usage;
+	if (!b->execute || !v || !qube_active(s->q)) {
+		ask_sizes(b);
+		return;
+	}
+	memcpy(b->exported, v->name, sizeof(b->exported));
+	storage_of(s->q, v, STORAGE_EXPORT, &ask);
+	b->asked = true;
+	(void)storage_ask(&ask, on_probed, b);
 }
 
 static bool check_volumes(struct backup *b)

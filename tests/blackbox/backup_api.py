@@ -299,6 +299,25 @@ def _(t):
     equal(done.returncode, 0, done)
 
 
+# If this failed, a backup of a qube that changes its volume in place would fail after hours, in the middle.
+@case("a volume that a running qube changes in place is refused before anything is made")
+def _(t):
+    need_scrypt()
+    s = System(t, "a")
+    for version in KERNELS:
+        with open(os.path.join(s.root, "var/lib/qubes/vm-kernels", version, "vmlinuz"), "wb"):
+            pass
+    profile(s, "tree", (PROFILE % (place(t), PASS)).replace("[work, deb]", "[tree]"))
+    s.admin.ok("admin.vm.Start", "", "tree")
+    kind, words = fault(s.admin.call("admin.backup.Execute", "tree"))
+    equal(kind, "StoragePoolException")
+    check("changed in place" in words, words)
+    equal(os.listdir(t.path("out")), [])
+    s.admin.ok("admin.vm.Kill", "", "tree")
+    equal(s.admin.call("admin.backup.Execute", "tree"), b"0\0")
+    equal(len(os.listdir(t.path("out"))), 1)
+
+
 def settings(s):
     """All that a person can have set, as text."""
     admin, found = s.admin, {}
