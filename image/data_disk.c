@@ -119,7 +119,7 @@ static int zeros(int fd, uint64_t at)
 
 int data_blank(const char *disk)
 {
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	OWNED_FD int fd = open_disk(disk, O_RDONLY, &bytes);
 	int r = fd < 0 || bytes < 2 * EDGE ? -1 : zeros(fd, 0);
 
@@ -146,7 +146,7 @@ static int wait_partition(const char *disk, char ret_partition[NAME_MAX + 1])
 
 int data_name(const char *disk, const char *name, bool fresh, char ret_partition[NAME_MAX + 1])
 {
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	OWNED_FD int fd = open_disk(disk, O_RDWR, &bytes);
 	uint8_t id[32];
 	int sector;

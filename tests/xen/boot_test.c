@@ -69,9 +69,12 @@ static bool import_template(void)
 	if (from < 0 || !done(volumes_ask(STORAGE_CREATE, ROOT, NULL, 0)))
 		return false;
 	to = open(volumes_ask(STORAGE_IMPORT_BEGIN, ROOT, NULL, 0)->path, O_WRONLY | O_CLOEXEC);
-	while ((n = read(from, piece, sizeof(piece))) > 0)
-		if (fd_write_all(to, piece, (size_t)n))
+	while ((n = read(from, piece, sizeof(piece))) > 0) {
+		bool zeros = piece[0] == 0 && memcmp(piece, piece + 1, (size_t)n - 1) == 0;
+
+		if (zeros ? lseek(to, n, SEEK_CUR) < 0 : fd_write_all(to, piece, (size_t)n) != 0)
 			return false;
+	}
 	return n == 0 && done(volumes_ask(STORAGE_IMPORT_END, ROOT, NULL, STORAGE_F_OK));
 }
 
