@@ -4,9 +4,13 @@
 set -u
 root=${SKERRY_ROOT-}
 dir=$root/var/lib/qubes/dom0-updates
+# Where dom0 lays it in a qube whose system nobody changes.
+[ -w "$dir" ] || dir=$HOME/.cache/qubes-dom0-updates
 mkdir -p "$dir/packages" || exit 1
 # What a downloader left in its cache.
-find "$dir/var/cache" -name '*.rpm' -type f -exec ln -f -t "$dir/packages" {} + || exit 1
+if [ -d "$dir/var/cache" ]; then
+	find "$dir/var/cache" -name '*.rpm' -type f -exec ln -f -t "$dir/packages" {} + || exit 1
+fi
 set -- "$dir/packages"/*.rpm
 if ! [ -e "$1" ]; then
 	echo "No packages were downloaded."

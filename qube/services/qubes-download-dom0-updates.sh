@@ -8,6 +8,8 @@
 set -u
 root=${SKERRY_ROOT-}
 dir=$root/var/lib/qubes/dom0-updates
+# Where dom0 lays it in a qube whose system nobody changes.
+[ -w "$dir" ] || dir=$HOME/.cache/qubes-dom0-updates
 check=
 clean=
 action=
@@ -45,6 +47,8 @@ run() {
 	$as_root "$dnf" --installroot="$dir" --setopt=reposdir="$dir/etc/yum.repos.d" --setopt=keepcache=1 \
 		--setopt=cachedir="$dir/var/cache/dnf" --setopt=varsdir="$dir/etc/yum/vars" -y "$@"
 }
+[ "$dir" = /var/lib/qubes/dom0-updates ] ||
+	sed -i "s|file:///var/lib/qubes/dom0-updates/|file://$dir/|" "$dir/etc/yum.repos.d"/* || exit 1
 rm -rf "$dir/packages"
 [ -z "$clean" ] || run -q clean all || exit 1
 if [ -n "$check" ]; then

@@ -23,11 +23,16 @@
 #include "lib/untrusted/name.h"
 #include "services/dom0/qubesd_ask.h"
 
-#define UPDATES        "/var/lib/qubes/updates"
-#define LOCK           "/run/qubes/qubes-dom0-update.lock"
-#define PACKAGE        "skerry-dom0"
-#define SCRIPT_MAX     16384
-#define STATUS_FAILED  1
+#define UPDATES          "/var/lib/qubes/updates"
+#define LOCK             "/run/qubes/qubes-dom0-update.lock"
+#define PACKAGE          "skerry-dom0"
+#define SCRIPT_MAX       16384
+#define STATUS_FAILED    1
+#define STATUS_NO_FOLDER 77 /* of the script below */
+/* Behind the folder's name: what is there is replaced by what comes. */
+#define PREPARE                                                                                    \
+	"; mkdir -p -m 0775 \"$d\" 2>/dev/null; [ -w \"$d\" ] || exit 77; "                        \
+	"rm -rf \"$d/etc\" \"$d/packages\"; exec tar -C \"$d\" -xf -\n"
 #define STATUS_UPDATES 100 /* with --check-only: there are some */
 #define TEXT_MAX       (1U << 20)
 
@@ -183,28 +188,28 @@ static int lock(void)
 	return 0;
 }
 
-/* The folder there: as its user, or, if that user may not make it, by root for him. */
+/*
+ * The folder there: as its user; or root makes it for him; or, in a qube that nobody changes, where our own
+ * downloader looks then.
+ */
 static int send_repositories(const struct update *u)
 {
-	static const char prepare[] =
-	        "d=${SKERRY_ROOT-}" UPDATE_FOLDER "; mkdir -p -m 0775 $d 2>/dev/null; "
-	        "[ -w $d ] || exit 77; rm -rf $d/etc $d/packages; "
-	        "exec tar -C $d -xf -\n";
+	static const char prepare[] = "d=${SKERRY_ROOT-}" UPDATE_FOLDER PREPARE;
+	static const char at_home[] = "d=$HOME/.cache/qubes-dom0-updates" PREPARE;
 	static const char by_root[] =
 	        "d=${SKERRY_ROOT-}" UPDATE_FOLDER "; mkdir -p -m 0775 $d && chown "
 	        "\"$(id -nu 1000):qubes\" $d && chmod 0775 $d\n";
+	const struct update_call root = {.qube = u->qube,
+	                                 .service = "qubes.VMRootShell",
+	                                 .script = by_root};
 	struct update_call call = {
 	        .qube = u->qube, .service = "qubes.VMShell", .script = prepare, .with_tar = true};
 	int status = update_call(&call);
 
-	if (status == 77) {
-		const struct update_call root = {.qube = u->qube,
-		                                 .service = "qubes.VMRootShell",
-		                                 .script = by_root};
-
-		status = update_call(&root);
-		if (status == 0)
-			status = update_call(&call);
+	if (status == STATUS_NO_FOLDER) {
+		if (update_call(&root) != 0)
+			call.script = at_home;
+		status = update_call(&call);
 	}
 	if (status == 0)
 		return 0;

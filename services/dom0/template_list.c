@@ -106,7 +106,7 @@ static int ask(const struct template_options *options, const struct repos *repos
 	if (failed)
 		LOG(errno == EFBIG ? "the answer is refused: more than 1 MiB" : "the answer: %m");
 	/* Whoever goes on writing is told. */
-	fd = fd_close(fd);
+	(void)fd_close(fd_take(&fd));
 	status = call_status(pid);
 	if (!failed && status != 0) {
 		LOG("qubes.TemplateSearch failed with status %d", status);
@@ -283,7 +283,7 @@ static int download(const struct template_options *options, const struct repos *
 	in = template_call("qubes.TemplateDownload", options, repos, spec, &pid);
 	failed = in < 0 || receive(keys, wanted, in, out);
 	if (in >= 0) {
-		in = fd_close(in);
+		(void)fd_close(fd_take(&in));
 		(void)call_status(pid);
 	}
 	if (!failed && fchmod(out, 0644) == 0 && rename(temporary, path) == 0) {

@@ -255,7 +255,7 @@ def _(t, sut):
     got = run_update(sut)
     equal((got.returncode, got.stdout.splitlines()[-1]), (0, b"No updates."), got.stderr)
     with open(os.path.join(there, "etc/yum.repos.d/skerry.repo"), encoding="ascii") as file:
-        check("gpgkey=file:///var/lib/qubes/dom0-updates/etc/pki/rpm-gpg/RPM-GPG-KEY-ours\n" in file.read(), "keys lie elsewhere")
+        check(f"gpgkey=file://{there}/etc/pki/rpm-gpg/RPM-GPG-KEY-ours\n" in file.read(), "keys lie elsewhere")
     with open(os.path.join(there, "etc/pki/rpm-gpg/RPM-GPG-KEY-ours"), "rb") as file:
         equal(file.read(), keys().export("ours"))
     sut.write("q/sys-net/repository/skerry-dom0-2-1.rpm", keys().package("ours", version="2"))
@@ -279,6 +279,25 @@ def _(t, sut):
     check(b"other.rpm: none of the known keys has signed it" in got.stderr, got.stderr)
     for words in (["a;reboot"], ["--x=$(reboot)"], ["a'b"], [""], ["qubes-template-debian-12"]):
         equal(run_update(sut, *words).returncode, 1, words)
+
+
+# If this failed, dom0 could not be updated through a qube whose system is read-only and which has no root.
+@updates("dom0-updates: qubes-dom0-update through a qube in which only the user's own folder can be written", qubes=("sys-net",))
+def _(t, sut):
+    update_system(t, sut)
+    above = sut.inside("sys-net", "var/lib/qubes")
+    os.rmdir(os.path.join(above, "dom0-updates"))
+    os.chmod(above, 0o555)
+    sut.write("q/sys-net/usr/bin/dnf", DNF.replace("$SKERRY_ROOT/var/lib/qubes/dom0-updates/var/cache/dnf/x/packages",
+                                                   "$HOME/.cache/qubes-dom0-updates/packages"), 0o755)
+    sut.write("q/sys-net/repository/a.rpm", keys().package("ours"))
+    got = run_update(sut)
+    os.chmod(above, 0o755)
+    equal(got.returncode, 0, got.stderr)
+    equal(found(sut), (["packages", "rpm"], ["a.rpm"]))
+    home = sut.inside("sys-net", "home/user/.cache/qubes-dom0-updates")
+    with open(os.path.join(home, "etc/yum.repos.d/skerry.repo"), encoding="ascii") as file:
+        check(f"gpgkey=file://{home}/etc/pki/rpm-gpg/RPM-GPG-KEY-ours\n" in file.read(), "keys lie elsewhere")
 
 
 # If this failed, a look for updates would start qubes, or two updates would run into each other.
