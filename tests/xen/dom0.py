@@ -109,7 +109,7 @@ class Door:
 class Dom0:
     """One machine. Its disk is made if it is not there."""
 
-    def __init__(self, image, disk, memory=2048, dom0_memory=512, disk_size=8 << 30):
+    def __init__(self, image, disk, memory=2304, dom0_memory=704, disk_size=8 << 30):
         self.tmp = tempfile.mkdtemp(prefix="skerry-dom0-")
         self.disk, self.proc = disk, None
         self.console = os.path.join(self.tmp, "console")
@@ -180,8 +180,8 @@ class Dom0:
 
 
 def quick_kernel(place):
-    """The kernel as gzip has it: the toolstack unpacks that in a fifth of the time that xz takes."""
-    out, kernel = os.path.join(place, "vmlinux.gz"), os.path.join(place, "vmlinuz")
+    """The kernel unpacked: without hardware help the toolstack would take some seconds for it at each start."""
+    out, kernel = os.path.join(place, "vmlinux"), os.path.join(place, "vmlinuz")
     with open(kernel, "rb") as f:
         data = f.read()
     digest = hashlib.sha256(data).hexdigest()
@@ -189,7 +189,7 @@ def quick_kernel(place):
         return out
     at = data.find(b"\xfd7zXZ\0")
     if at >= 0:
-        data = gzip.compress(lzma.LZMADecompressor().decompress(data[at:]), 1, mtime=0)
+        data = lzma.LZMADecompressor().decompress(data[at:])
     with open(out, "wb") as f:
         f.write(data)
     with open(out + ".of", "w", encoding="ascii") as f:

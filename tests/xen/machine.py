@@ -34,7 +34,7 @@ def why_not():
 def build(recipe, output, *more, disk=None):
     """disk: MiB of a root for qubes, which is made then and no archive."""
     command = [sys.executable, os.path.join(SOURCE, "image", "build"), recipe, "--tree", TREE, "--output", output,
-               "--level", "1"] + ["--add=" + m for m in more] + (["--disk", str(disk)] if disk else [])
+               "--level", "0"] + ["--add=" + m for m in more] + (["--disk", str(disk)] if disk else [])
     status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
     if status == 3:
         raise NoPackages
