@@ -114,7 +114,7 @@ class Test:
         self.refused("a kernel that is none: the qube and the file are named", "broken/vmlinuz", "qvm-start", "bad")
         self.do("qvm-prefs", "bad", "kernel", "tiny")
         self.do("qvm-prefs", "bad", "memory", "100000")
-        self.refused("more memory than there is: how much it needs and how much is free", "MiB are free", "qvm-start", "bad")
+        self.refused("more memory than there is", "Not enough memory", "qvm-start", "bad")
         self.do("qvm-prefs", "bad", "memory", "128")
         self.do("qvm-prefs", "bad", "virt_mode", "hvm")
         self.refused("a device model that does not exist", "virt_mode pvh", "qvm-start", "bad")
