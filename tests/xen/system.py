@@ -83,10 +83,12 @@ class Test:
             self.do("qvm-prefs", "tiny", *setting)
         self.good("a qube is made", "qvm-create", "work", "--label=blue")
         self.good("and another", "qvm-create", "vault", "--label=black")
-        self.do("qvm-prefs", "vault", "virt_mode", "pvh")
+        # Emulated, a PVH kernel takes several times as long; tests/xen/xen.py has one for every channel.
+        if os.environ.get("LONG"):
+            self.do("qvm-prefs", "vault", "virt_mode", "pvh")
         self.good("a policy is set", "qubes-policy", "-r", "30-user", data=POLICY.encode())
         began = time.monotonic()
-        self.good("both start together, one PV and one PVH", "skerry", "start", "work", "vault")
+        self.good("both start together", "skerry", "start", "work", "vault")
         self.note("both up after %.1f s" % (time.monotonic() - began))
         self.result(self.running() == ["dom0", "vault", "work"], "and are shown as running")
 
