@@ -6,6 +6,7 @@
 #include "hypervisor/xen/domain_internal.h"
 #include "lib/base/log.h"
 
+PRINTF_LIKE(5, 0)
 static void take(struct xentoollog_logger *logger, xentoollog_level level, int errnoval,
                  const char *context, const char *format, va_list args)
 {

@@ -4,6 +4,7 @@
 
 #include "tests/xen/pipe.h"
 #include "tests/xen/qube.h"
+#include "tests/xen/talk.h"
 
 /* The parts of limits_test.c. Each starts with no qube and leaves none. */
 
@@ -25,6 +26,6 @@ void limits_many(void);
 /** limits_reach() - the channel on which a qube of node.recipe takes requests */
 bool limits_reach(const struct qube *q, struct pipe_end *ret_end);
 /** limits_ask() - one request and its answer; UINT32_MAX: the qube is gone */
-uint32_t limits_ask(struct pipe_end *end, int what, uint32_t argument);
+uint32_t limits_ask(struct pipe_end *end, enum talk_what what, uint32_t argument);
 
 #endif

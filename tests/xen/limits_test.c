@@ -19,7 +19,7 @@ bool limits_reach(const struct qube *q, struct pipe_end *ret_end)
 	return pipe_open(ret_end, PIPE_OURS, PIPE_CONNECT, 0, q->domid, TALK_FIRST, 0) == 0;
 }
 
-uint32_t limits_ask(struct pipe_end *end, int what, uint32_t argument)
+uint32_t limits_ask(struct pipe_end *end, enum talk_what what, uint32_t argument)
 {
 	uint32_t answer;
 
