@@ -142,6 +142,18 @@ static int take_frames(struct xen_ground *ground, const struct xen_domain_spec *
 	return 0;
 }
 
+static int read_images(struct xen_ground *ground, const struct xen_domain_spec *spec,
+                       struct xc_dom_image *dom, const char *kernel)
+{
+	STEP("the limits of its images",
+	     xc_dom_kernel_max_size(dom, XEN_DOMAIN_KERNEL_MAX) ||
+	             xc_dom_module_max_size(dom, XEN_DOMAIN_INITRD_MAX));
+	STEP("reading its kernel", xc_dom_kernel_file(dom, kernel));
+	if (spec->initrd)
+		STEP("reading its initrd", xc_dom_module_file(dom, spec->initrd, NULL));
+	return 0;
+}
+
 static int load(struct xen_ground *ground, const struct xen_domain_spec *spec,
                 struct xc_dom_image *dom, struct xen_built *built)
 {
@@ -158,12 +170,8 @@ static int load(struct xen_ground *ground, const struct xen_domain_spec *spec,
 	dom->xenstore_evtchn = built->store_port;
 	dom->xenstore_domid = 0;
 	dom->max_vcpus = spec->vcpus;
-	STEP("the limits of its images",
-	     xc_dom_kernel_max_size(dom, XEN_DOMAIN_KERNEL_MAX) ||
-	             xc_dom_module_max_size(dom, XEN_DOMAIN_INITRD_MAX));
-	STEP("reading its kernel", xc_dom_kernel_file(dom, kernel));
-	if (spec->initrd)
-		STEP("reading its initrd", xc_dom_module_file(dom, spec->initrd, NULL));
+	if (read_images(ground, spec, dom, kernel))
+		return -1;
 	if (pvh)
 		lay_out(dom, spec, &map);
 	STEP("asking the hypervisor",

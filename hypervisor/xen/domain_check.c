@@ -101,7 +101,7 @@ static int check_kernel(struct xen_ground *ground, const struct xen_domain_spec 
 /* Packed they are, so this is the least that they need; the kernel itself says if that is too much. */
 static int check_images(struct xen_ground *ground, const struct xen_domain_spec *spec)
 {
-	uint64_t kernel, memory = spec->memory_kib << 10;
+	uint64_t kernel = 0, memory = spec->memory_kib << 10;
 	struct stat st = {0};
 
 	if (check_kernel(ground, spec, &kernel))
