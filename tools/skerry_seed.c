@@ -123,7 +123,7 @@ const char *seed_system(void)
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		int n = snprintf(part, sizeof(part), "%s/%s", source, parts[i]);
 
-		failed_path = source;
+		failed_path = arena_printf("%s", source);
 		if (n < 0 || (size_t)n >= sizeof(part) || nftw(part, copy_one, 16, FTW_PHYS))
 			return arena_printf("%s", failed_path);
 	}

@@ -247,7 +247,7 @@ def _(t):
 
 def parts_of(sut, name):
     """Pids of a qube's keeper, which runs in the background, and of its slice and runner."""
-    found = {}
+    found, keepers = {}, {}
     for pid in descendants(os.getpid()):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -257,11 +257,12 @@ def parts_of(sut, name):
         except (OSError, ValueError):
             continue
         if words[0].endswith(b"skerry-qrexec") and name.encode() in words:
-            found["keeper"] = pid
+            keepers[pid] = parent
         elif words[0] in (b"skerry-qrexec-slice", b"skerry-qrexec-runner"):
             found[words[0].decode(), parent] = pid
-    keeper = found.get("keeper")
-    return keeper, [pid for key, pid in found.items() if key != "keeper" and key[1] == keeper]
+    # Its starter looks like it, and is its child.
+    keeper = next((pid for pid, parent in keepers.items() if parent not in keepers), None)
+    return keeper, [pid for (_, parent), pid in found.items() if parent == keeper]
 
 
 # If this failed, a slice or runner that crashes would leave its qube without calls, or touch others.

@@ -73,7 +73,7 @@ static void refused(void **state UNUSED)
 	        "include:\n- \n" PLACE,
 	        "include:\n- - a\n" PLACE,
 	        "include: [a]\ninclude: [b]\n" PLACE,
-	        "exlude: [a]\ninclude: [b]\n" PLACE,
+	        "includes: [a]\ninclude: [b]\n" PLACE,
 	        "include: [a]\n" PLACE "compression: rm -rf\n",
 	        "include: [a]\n" PLACE "passphrase_text: 'a\n",
 	        "include: [a]\n" PLACE "passphrase_text: \"\\x41\"\n",
