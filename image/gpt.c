@@ -43,7 +43,7 @@ static void fill_table(uint8_t table[TABLE_LEN], const struct layout *l, const u
 	memcpy(table + ENTRY_GUID_AT, id + 16, 16);
 	put(table + 32, l->begin, 8);
 	put(table + 40, l->end, 8);
-	for (size_t i = 0; name[i] && i < GPT_NAME_MAX; i++)
+	for (size_t i = 0; i < GPT_NAME_MAX && name[i]; i++)
 		put(table + 56 + 2 * i, (uint8_t)name[i], 2);
 }
 
