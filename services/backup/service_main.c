@@ -24,6 +24,7 @@
 #include "lib/base/paths.h"
 #include "services/backup/service.h"
 
+#define LOOK_MS        200 /* between looks for operations that have ended; chosen */
 #define OPERATIONS_MAX 16U
 #define ADMIN_USER     "skerry-admin" /* monitor/processes.def */
 
@@ -120,6 +121,18 @@ static void serve_one(int door, const struct options *o, unsigned int *running)
 		(*running)++;
 }
 
+/* Operations that have ended; by a signal is none of the ways that they have. */
+static void take_away(unsigned int *running)
+{
+	int status;
+
+	while (*running > 0 && waitpid(-1, &status, WNOHANG) > 0) {
+		(*running)--;
+		if (WIFSIGNALED(status))
+			LOG("an operation was ended by signal %d", WTERMSIG(status));
+	}
+}
+
 /* Until the monitor is gone. */
 static int serve(int door, const struct options *o)
 {
@@ -129,12 +142,11 @@ static int serve(int door, const struct options *o)
 
 	for (;;) {
 		/* Now and then, so that what has ended is taken away. */
-		int n = poll(fds, ARRAY_LEN(fds), running ? 1000 : -1);
+		int n = poll(fds, ARRAY_LEN(fds), running ? LOOK_MS : -1);
 
 		if (n < 0 && errno != EINTR)
 			return 1;
-		while (running > 0 && waitpid(-1, NULL, WNOHANG) > 0)
-			running--;
+		take_away(&running);
 		if (n <= 0)
 			continue;
 		if (fds[1].revents)
