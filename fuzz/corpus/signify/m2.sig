@@ -1,0 +1,2 @@
+untrusted comment: verify with k2.pub
+RWT0NZAoQ4u8EroSL+FIxhYgdSZVWwoacRAxTynfKY94F/SAkOm6ipUSewn8CulsSGW0xzOUwW60LhbYYEJx3wL9tjfdq/Oc7gw=
