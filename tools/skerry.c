@@ -54,6 +54,8 @@ static const struct skerry_command commands[] = {
          "show, attach and assign devices", skerry_device},
         {"apps", "[QUBE [--launch APP | --sync]]", "list and start the applications of qubes",
          skerry_apps},
+        {"image", "[show|verify|install [PACKAGE]|confirm|back|reset]",
+         "show and install images of dom0", skerry_image},
         {"ask", "[-s SOCKET] [--answer deny|allow:QUBE|FILE]", "answer prompts in this terminal",
          skerry_ask},
         {"log", "[--follow] [--lines=N] [QUBE | FILE]...", "show logs, safe on any terminal",

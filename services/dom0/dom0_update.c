@@ -9,11 +9,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,10 +24,11 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 #include "lib/untrusted/name.h"
+#include "services/dom0/image.h"
 #include "services/dom0/qubesd_ask.h"
+#include "services/dom0/update_request.h"
 
 #define UPDATES          "/var/lib/qubes/updates"
-#define LOCK             "/run/qubes/qubes-dom0-update.lock"
 #define PACKAGE          "skerry-dom0"
 #define SCRIPT_MAX       16384
 #define STATUS_FAILED    1
@@ -49,8 +53,8 @@ struct update {
 static const char help[] =
         "usage: qubes-dom0-update [--check-only] [--just-print-progress] [--force-xen-upgrade]\n"
         "                         [OPTION...] [PACKAGE...]\n"
-        "Downloads packages for dom0 in the qube that the property updatevm names, and checks "
-        "them.\n"
+        "Downloads packages for dom0 in the qube that the property updatevm names, checks them, and\n"
+        "installs an image of dom0 that is among them (skerry image shows it).\n"
         "Options that are not known here are the downloader's (dnf). Without a package: " PACKAGE
         ".\n";
 
@@ -167,27 +171,6 @@ static int start_update_qube(const struct update *u)
 	return data ? 0 : -1;
 }
 
-/* One at a time. The lock ends with the process. */
-static int lock(void)
-{
-	char path[PATH_MAX];
-	int fd;
-
-	if (path_make(path, sizeof(path), LOCK, NULL))
-		return -1;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-	if (fd < 0) {
-		LOG_ERRNO("%s", path);
-		return -1;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		LOG(errno == EWOULDBLOCK ? "already running" : "%s: %m", path);
-		(void)close(fd);
-		return -1;
-	}
-	return 0;
-}
-
 /*
  * The folder there: as its user; or root makes it for him; or, in a qube that nobody changes, where our own
  * downloader looks then.
@@ -290,6 +273,50 @@ static void print_list(char *text, const char *prefix, bool as_error)
 	}
 }
 
+/* Is dom0 itself among them? The list is one of ours. */
+static bool has_image(const char *packages)
+{
+	return strncmp(packages, PACKAGE " ", strlen(PACKAGE) + 1) == 0 ||
+	       strstr(packages, "\n" PACKAGE " ");
+}
+
+/* Where the disk has slots for images; else the package is only kept. */
+static int install_image(const struct update *u)
+{
+	static const char *const places[] = {"skerry-image", NULL};
+	static const char *const argv[] = {"skerry-image", "install", NULL};
+	posix_spawn_file_actions_t actions;
+	char path[PATH_MAX];
+	pid_t pid = -1;
+	int status;
+	int error;
+
+	if (path_make(path, sizeof(path), IMAGE_SLOTS, "state") || access(path, F_OK))
+		return 0;
+	if (path_program(path, sizeof(path), places))
+		(void)snprintf(path, sizeof(path), "/usr/bin/skerry-image");
+	(void)fflush(stdout);
+	(void)posix_spawn_file_actions_init(&actions);
+	/* Programs that read progress know no lines but those of one form. */
+	error = u->progress
+	                ? posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO)
+	                : 0;
+	if (!error)
+		error = posix_spawn(&pid, path, &actions, NULL, (char *const *)(uintptr_t)argv,
+		                    environ);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	errno = error;
+	if (error) {
+		LOG_ERRNO("%s", path);
+		return STATUS_FAILED;
+	}
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return STATUS_FAILED;
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : STATUS_FAILED;
+}
+
 /* What this transfer left, if there was one. */
 static int report(const struct update *u)
 {
@@ -303,11 +330,15 @@ static int report(const struct update *u)
 		LOG("what %s sent was refused:", u->qube);
 		print_list(errors, prefix, true);
 	} else {
+		bool image = any && has_image(packages);
+
 		if (any)
 			print_list(packages, prefix, false);
 		(void)printf("%s%s\n", prefix,
 		             any ? "Checked, and kept in " UPDATES "/rpm." : "No updates.");
 		set_features(any);
+		if (image)
+			status = install_image(u);
 	}
 	free(errors);
 	free(packages);
@@ -320,15 +351,26 @@ static int update(struct update *u)
 	                                 .service = "qubes.VMShell",
 	                                 .script = u->script,
 	                                 .prefix = u->progress ? "dom0:out: " : ""};
+	OWNED_FD int request = -1;
 	int status;
 
-	if (find_update_qube(u) || lock() || start_update_qube(u) || send_repositories(u))
+	if (find_update_qube(u))
+		return STATUS_FAILED;
+	request = update_request_lock();
+	if (request < 0 || start_update_qube(u) || send_repositories(u))
 		return STATUS_FAILED;
 	if (u->progress)
 		(void)fputs("dom0 updating 10.0\n", stderr);
 	/* By the clock that stamps files, which lags a little. */
 	(void)clock_gettime(CLOCK_REALTIME_COARSE, &u->begun);
+	/* Who only looks gets nothing. */
+	if (!u->check_only && update_request_open(request, u->qube)) {
+		LOG_ERRNO("the request for updates");
+		return STATUS_FAILED;
+	}
 	status = update_call(&call);
+	if (!u->check_only && update_request_close(request))
+		LOG_ERRNO("the request for updates");
 	if (u->check_only && (status == 0 || status == STATUS_UPDATES)) {
 		set_features(status == STATUS_UPDATES);
 		return status;

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "lib/base/paths.h"
 #include "lib/tar/header.h"
 #include "lib/untrusted/text.h"
+#include "services/dom0/image.h"
 
 #define FILE_MAX       (1U << 20) /* of one repository or key */
 #define LINE_MAX_BYTES 4096U
@@ -123,11 +125,26 @@ static int put_folder(int fd, const char *folder, const char *prefix)
 	return r;
 }
 
+/* Of the image that was taken last, where the disk has slots for images. */
+static void own_version(char *text, size_t max)
+{
+	char path[PATH_MAX];
+	struct image_disk d;
+
+	(void)snprintf(text, max, "%s\n", SKERRY_VERSION);
+	if (path_make(path, sizeof(path), IMAGE_SLOTS, "state") || access(path, F_OK))
+		return;
+	if (image_disk_open(&d, IMAGE_READ) == 0 && d.boot.floor > 0)
+		(void)snprintf(text, max, "%" PRIu64 "\n", d.boot.floor);
+	image_disk_close(&d);
+}
+
 int update_tar_write(int fd)
 {
 	static const uint8_t end[2 * TAR_BLOCK];
-	static const char version[] = SKERRY_VERSION "\n";
+	char version[32];
 
+	own_version(version, sizeof(version));
 	/* The last one is read by our own downloader alone. */
 	if (put_folder(fd, "etc/yum.repos.d", "") || put_file(fd, "etc/yum.conf") ||
 	    put_file(fd, "etc/dnf/dnf.conf") || put_folder(fd, "etc/yum/vars", "") ||

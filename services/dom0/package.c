@@ -4,17 +4,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "services/dom0/child.h"
 #include "services/dom0/package_parts.h"
 
 #define KEY_PREFIX "RPM-GPG-KEY-"
@@ -52,27 +50,6 @@ void package_keys_fini(struct package_keys *keys)
 		free(keys->paths[--keys->n]);
 }
 
-/* The status with which a child ended; 255 if it did not end by itself. */
-static int wait_child(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return 255;
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
-}
-
-static pid_t start_child(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL))
-		_exit(PACKAGE_E_RIGHTS);
-	return pid;
-}
-
 static int say_status(const char *step, int status, char *why)
 {
 	static const char *const texts[] = {
@@ -93,12 +70,12 @@ static int say_status(const char *step, int status, char *why)
 
 static int split(const struct package_files *f, char *why)
 {
-	pid_t pid = start_child();
+	pid_t pid = child_start();
 	int status;
 
 	if (pid == 0)
 		_exit(package_split(f));
-	status = pid < 0 ? 255 : wait_child(pid);
+	status = child_wait(pid);
 	return status == 0 ? 0 : say_status("reading it", status, why);
 }
 
@@ -112,12 +89,12 @@ static int seal(const struct package_files *f)
 
 static int verify(const struct package_keys *keys, const struct package_files *f, char *why)
 {
-	pid_t pid = start_child();
+	pid_t pid = child_start();
 	int status;
 
 	if (pid == 0)
 		_exit(package_verify(keys, f));
-	status = pid < 0 ? 255 : wait_child(pid);
+	status = child_wait(pid);
 	if (status == 0)
 		return 0;
 	/* sqv has one status for all that is wrong with a signature. */
@@ -138,7 +115,7 @@ static int rewrite(struct package_files *f, struct rpm_package *ret, char *why)
 	if (pipe2(ends, O_CLOEXEC))
 		return say_status("a pipe", 255, why);
 	f->result = ends[1];
-	pid = start_child();
+	pid = child_start();
 	if (pid == 0) {
 		(void)close(ends[0]);
 		_exit(package_rewrite(f));
@@ -146,7 +123,7 @@ static int rewrite(struct package_files *f, struct rpm_package *ret, char *why)
 	(void)close(ends[1]);
 	told = pid > 0 && fd_read_all(ends[0], ret, sizeof(*ret)) == 0;
 	(void)close(ends[0]);
-	status = pid < 0 ? 255 : wait_child(pid);
+	status = child_wait(pid);
 	if (status == 0 && told)
 		return 0;
 	return say_status("writing it", status ? status : 255, why);

@@ -2,13 +2,14 @@
 #ifndef SERVICES_DOM0_PACKAGE_PARTS_H
 #define SERVICES_DOM0_PACKAGE_PARTS_H
 
+#include "services/dom0/child.h"
 #include "services/dom0/package.h"
 
 /* What the processes of package.c do. Each is called in a child, and ends with its status. */
 
 #define PACKAGE_E_READ    100 /* the package ended too early, or could not be read */
 #define PACKAGE_E_WRITE   101
-#define PACKAGE_E_RIGHTS  102 /* this system cannot confine it */
+#define PACKAGE_E_RIGHTS  CHILD_E_RIGHTS
 #define PACKAGE_E_PAYLOAD 103 /* not the payload that was signed */
 
 struct package_files {

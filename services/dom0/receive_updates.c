@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * qubes.ReceiveUpdates: the qube that dom0 updates through sends packages. They are received as plain
+ * qubes.ReceiveUpdates: the qube that dom0 updates through, and has asked (update_request.h), sends packages,
+ * once. They are received as plain
  * files into a folder that nobody reads, each is checked (package.h), and only if all of them are
  * good do they appear, all at once, in /var/lib/qubes/updates/rpm. Of a batch with one bad file
  * nothing stays but the reasons, in /var/lib/qubes/updates/errors.
@@ -26,6 +27,7 @@
 #include "proto/services/updates.h"
 #include "services/dom0/package.h"
 #include "services/dom0/qubesd_ask.h"
+#include "services/dom0/update_request.h"
 
 #define UPDATES     "/var/lib/qubes/updates"
 #define KEYS_FOLDER "/etc/pki/rpm-gpg"
@@ -311,6 +313,8 @@ int main(int argc, char **argv)
 		          UPDATES);
 		return 1;
 	}
+	if (update_request_take(caller))
+		return 1;
 	if (wipe(&b)) {
 		LOG_ERRNO("%s: what was there cannot be removed", UPDATES);
 		return 1;

@@ -2,76 +2,7 @@
 # If this failed, the qube that dom0 updates through could put into dom0 what nobody signed.
 """qubes.ReceiveUpdates, rpmcanon and qubes-dom0-update: packages from a qube that is not trusted."""
 
-import atexit
-import fcntl
-import tempfile
-
-from rpm_common import *
-from services_common import *
-
-UPDATES = "var/lib/qubes/updates"
-QUBES = ("sys-net", "work")
-# Made once: keys take long. "ours" is known to dom0, "theirs" is not.
-KEYS = None
-
-
-def keys():
-    global KEYS
-    if KEYS is None:
-        folder = tempfile.mkdtemp(prefix="skerry-keys-")
-        KEYS = Keys(os.path.join(folder, "gnupg"), "ours", "theirs")
-        atexit.register(shutil.rmtree, folder, True)
-        atexit.register(KEYS.close)
-    return KEYS
-
-
-def system(t, sut, updatevm="sys-net"):
-    sut.folder(UPDATES)
-    sut.folder("etc/pki/rpm-gpg")
-    sut.write("etc/pki/rpm-gpg/RPM-GPG-KEY-ours", keys().export("ours"))
-    answer = b"0\0default=False type=vm " + updatevm.encode()
-    return Qubesd(sut, "qubesd.sock", {"admin.property.Get+updatevm": answer})
-
-
-def send(sut, files, qube="sys-net", links=(), folders=(), env=None):
-    """As the update qube's script does it; names to contents."""
-    there = sut.inside(qube, "home/user/packages")
-    shutil.rmtree(there, ignore_errors=True)
-    sut.folder("q", qube, "home/user/packages")
-    for name, content in files.items():
-        sut.write(f"q/{qube}/home/user/packages/{name}", content)
-    for name in links:
-        os.symlink("elsewhere", os.path.join(there, name))
-    for name in folders:
-        sut.folder("q", qube, "home/user/packages", name)
-    agent = os.path.join(BUILD, "qube/filecopy/qfile-agent")
-    names = [*files, *links, *folders]
-    return sut.run(qube, "qrexec-client-vm", "dom0", "qubes.ReceiveUpdates", agent, "--",
-                   *(os.path.join(there, name) for name in names), env=env)
-
-
-def found(sut):
-    """What lies in dom0's folder, with the packages."""
-    names = sorted(os.listdir(sut.path(UPDATES)))
-    rpm = sut.path(UPDATES, "rpm")
-    return names, sorted(os.listdir(rpm)) if os.path.isdir(rpm) else None
-
-
-def errors(sut):
-    with open(sut.path(UPDATES, "errors"), encoding="utf-8") as file:
-        return file.read()
-
-
-def refused(sut, got, said, what):
-    equal(got.returncode, 1, (what, got.stderr))
-    equal(found(sut), (["errors"], None), what)
-    check(said in errors(sut), (what, errors(sut)))
-
-
-def updates(name, qubes=QUBES, policy=""):
-    if NEEDS_TOOLS:
-        return lambda function: case(name, skip=NEEDS_TOOLS)(lambda t: None)
-    return services(name, qubes=qubes, policy=policy)
+from updates_common import *
 
 
 # If this failed, dom0 would take packages from any qube.
@@ -85,6 +16,45 @@ def _(t, sut):
     qubesd.answers["admin.property.Get+updatevm"] = b"0\0default=True type=vm "
     equal(send(sut, {"a.rpm": keys().package("ours")}).returncode, 1, "no updatevm")
     equal(found(sut), (["rpm"], ["old.rpm"]), "nothing is touched")
+
+
+# If this failed, the qube that dom0 updates through could replace what dom0 has fetched, whenever it likes.
+@updates("dom0-updates: a transfer that dom0 has not asked for", policy="qubes.ReceiveUpdates * work @default allow target=dom0\n")
+def _(t, sut):
+    qubesd = system(t, sut)
+    sut.folder(UPDATES, "rpm")
+    sut.write(UPDATES + "/rpm/old.rpm", "old")
+    good = {"a.rpm": keys().package("ours")}
+    lock = sut.path("run/qubes/qubes-dom0-update.lock")
+    for what, asked in (("nobody has ever asked", None), ("another qube was asked", "work\n"), ("nobody in particular", ""),
+                        ("the beginning of its name", "sys-ne\n"), ("more than its name", "sys-net2\n"), ("no line", "sys-net"),
+                        ("two lines", "sys-net\nwork\n")):
+        equal(send(sut, good, asked=asked).returncode, 1, what)
+        equal(found(sut), (["rpm"], ["old.rpm"]), what)
+    # Who asked is dead: what it wrote is there, its lock is not.
+    with request(sut, "sys-net\n"):
+        pass
+    equal(os.path.getsize(lock), 8)
+    equal(send(sut, good, asked=None).returncode, 1, "who asked is gone")
+    # The original's lock alone, which says that somebody only looks, is no request.
+    with open(lock, "r+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        equal(send(sut, good, asked=None).returncode, 1, "who only looks")
+    equal(found(sut), (["rpm"], ["old.rpm"]), "nothing is touched")
+    # The qube that was asked is no longer the one that dom0 updates through.
+    qubesd.answers["admin.property.Get+updatevm"] = b"0\0default=False type=vm work"
+    equal(send(sut, good).returncode, 1, "asked, and another is the updatevm now")
+    equal(send(sut, good, qube="work").returncode, 1, "the updatevm, which was not asked")
+    equal(found(sut), (["rpm"], ["old.rpm"]), "nothing is touched")
+    qubesd.answers["admin.property.Get+updatevm"] = b"0\0default=False type=vm sys-net"
+    there = sut.inside("sys-net", "home/user/packages")
+    agent = os.path.join(BUILD, "qube/filecopy/qfile-agent")
+    with request(sut, "sys-net\n") as file:
+        equal(transfer(sut, "sys-net", agent, there, ["a.rpm"]).returncode, 0, "asked")
+        equal(found(sut), (["packages", "rpm"], ["a.rpm"]))
+        equal(os.fstat(file.fileno()).st_size, 0, "the request has its answer")
+        equal(transfer(sut, "sys-net", agent, there, []).returncode, 1, "a second answer")
+    equal(found(sut), (["packages", "rpm"], ["a.rpm"]), "the first stays")
 
 
 # If this failed, good updates would not arrive, or what was there before would mix with them.
@@ -214,39 +184,6 @@ def _(t, sut):
     refused(sut, send(sut, {"a.rpm": good}), "no key of packages is known", "no key")
 
 
-DNF = """#!/bin/sh
-echo "$@" >>"$SKERRY_ROOT/dnf-log"
-printf 'downloading \\033]0;evil\\007\\n'
-case "$*" in
-*repoquery*) cat "$SKERRY_ROOT/available" 2>/dev/null; exit 0 ;;
-*--downloadonly*)
-	mkdir -p "$SKERRY_ROOT/var/lib/qubes/dom0-updates/var/cache/dnf/x/packages"
-	cp "$SKERRY_ROOT"/repository/*.rpm "$SKERRY_ROOT/var/lib/qubes/dom0-updates/var/cache/dnf/x/packages/" 2>/dev/null
-	exit 0 ;;
-esac
-"""
-
-
-def update_system(t, sut, state="Running"):
-    qubesd = system(t, sut)
-    good = b"0\0"
-    qubesd.state = state
-    qubesd.answers.update({
-        "admin.vm.CurrentState+": lambda *_: b"0\0mem=1 power_state=" + qubesd.state.encode(), "admin.vm.Start+": good,
-        "admin.vm.feature.Set+updates-available": good, "admin.vm.feature.Set+last-updates-check": good})
-    sut.folder("run/qubes")
-    sut.folder("etc/yum.repos.d")
-    sut.write("etc/yum.repos.d/skerry.repo", "[skerry]\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-ours\n")
-    sut.write("q/sys-net/usr/bin/dnf", DNF, 0o755)
-    sut.folder("q/sys-net/var/lib/qubes/dom0-updates")
-    sut.folder("q/sys-net/repository")
-    return qubesd
-
-
-def run_update(sut, *words):
-    return sut.run(None, os.path.join(BUILD, "services/dom0/qubes-dom0-update"), *words)
-
-
 # If this failed, a user could not update dom0, or would not learn why not.
 @updates("dom0-updates: qubes-dom0-update, from the repository to the folder of what was accepted", qubes=("sys-net",))
 def _(t, sut):
@@ -324,6 +261,28 @@ def _(t, sut):
     got = run_update(sut)
     equal(got.returncode, 1)
     check(b"updatevm" in got.stderr, got.stderr)
+
+
+# If this failed, a qube could answer a look with a transfer, or one request with two.
+@updates("dom0-updates: what a qube sends while dom0 only looks, before it is asked, and twice", qubes=("sys-net",))
+def _(t, sut):
+    update_system(t, sut)
+    sut.write("q/sys-net/a.rpm", keys().package("ours"))
+    sender = (f'env -u LD_PRELOAD "$SKERRY_ROOT/usr/bin/qrexec-client-vm" dom0 qubes.ReceiveUpdates {BUILD}/qube/filecopy/qfile-agent -- '
+              '"$SKERRY_ROOT/a.rpm"; echo "$?" >>"$SKERRY_ROOT/answers"\n')
+    os.makedirs(sut.inside("sys-net", "usr/bin"), exist_ok=True)
+    if not os.path.lexists(sut.inside("sys-net", "usr/bin/qrexec-client-vm")):
+        os.symlink(sut.program("qrexec-client-vm"), sut.inside("sys-net", "usr/bin/qrexec-client-vm"))
+    sut.write("q/sys-net/usr/bin/dnf", "#!/bin/sh\n" + sender, 0o755)
+    equal(run_update(sut, "--check-only").returncode, 0)
+    equal(found(sut), ([], None), "it only looks")
+    sut.write("q/sys-net/usr/bin/dnf", "#!/bin/sh\n" + sender + sender, 0o755)
+    got = run_update(sut)
+    with open(sut.inside("sys-net", "answers"), encoding="ascii") as file:
+        equal(file.read().split(), ["1", "0", "1"], got.stderr)
+    equal(found(sut), (["packages", "rpm"], ["a.rpm"]))
+    equal(os.path.getsize(sut.path("run/qubes/qubes-dom0-update.lock")), 0)
+    equal(send(sut, {"a.rpm": b""}, asked=None).returncode, 1, "afterwards")
 
 
 # If this failed, a package could not be checked by itself, or a bad one would be written.
