@@ -177,7 +177,7 @@ def run_program(test, ground):
     return result, out, err
 
 
-def account(label, result, out, err):
+def account(label, result, out, err, seconds=None):
     bad = bool(result.failed or result.notes)
     if MUST_RUN and result.skipped:
         result.failed += ["(skipped) " + s for s in result.skips]
@@ -189,6 +189,7 @@ def account(label, result, out, err):
     counts = "%d passed" % result.passed
     counts += ", %d failed" % (len(result.failed) + len(result.notes)) if bad else ""
     counts += ", %d skipped" % result.skipped if result.skipped else ""
+    counts += ", %.0f s" % seconds if seconds is not None and seconds >= 1 else ""
     lines = ["%s %-48s %s" % ("FAIL" if bad else "ok  ", label, counts)]
     lines += ["       skipped: " + s for s in result.skips[:10]]
     if bad:
@@ -219,8 +220,9 @@ def run_suite(tree, tier, ordinary, text, top):
     as_whom = " as nobody" if ground.drop and tier in ("confine", "system") else ""
 
     def one(test):
+        began = time.monotonic()
         result, out, err = run_program(test, root_ground if test["root"] else ground)
-        account("%s/%s %s%s" % (tier, test["name"], tree, as_whom), result, out, err)
+        account("%s/%s %s%s" % (tier, test["name"], tree, as_whom), result, out, err, time.monotonic() - began)
 
     try:
         for together in (True, False):

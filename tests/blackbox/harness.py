@@ -470,18 +470,20 @@ class Program:
             code = self.popen.wait(timeout=HANG)
         except subprocess.TimeoutExpired:
             raise Failure(f"{self.name} did not end; stderr {short(self.stderr)}") from None
+        end = time.monotonic() + HANG
         for thread in self._threads if output else ():
-            thread.join(timeout=HANG)
+            thread.join(timeout=max(0.0, end - time.monotonic()))
+            check(not thread.is_alive(), f"{self.name} ended; who it started still holds its output")
         return code if code >= 0 else 128 - code
 
     def kill(self, signo=signal.SIGKILL):
         if self.running():
             os.kill(self.pid, signo)
 
-    def stop(self):
+    def stop(self, output=True):
         """SIGTERM, and the exit status."""
         self.kill(signal.SIGTERM)
-        return self.wait()
+        return self.wait(output)
 
     def pause(self):
         """SIGSTOP, and wait until it stands."""

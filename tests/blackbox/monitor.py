@@ -153,8 +153,8 @@ def _(t):
     paused = s.run("still")
     equal(s.peer.ask(w.PAUSE, domid=paused).kind, w.DONE)
     before = {key: pid for key, (pid, _) in s.records().items()}
-    working = s.popen("work", "sleep 2; echo finished")
-    time.sleep(0.2)
+    working = s.popen("work", "echo begun; sleep 2; echo finished")
+    equal(working.stdout.readline(), b"begun\n")
     s.crash()
     equal(working.communicate(timeout=60)[0], b"finished\n", "a call in flight while no monitor runs")
     rows = {row.domid: row.state for row in s.start()}
