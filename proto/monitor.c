@@ -78,6 +78,7 @@ static const struct field create_fields[] = {
         U32(create.vcpus, MONITOR_VCPUS_MAX),
         U32(create.netvm, MONITOR_DOMID_MAX),
         U32(create.ip, UINT32_MAX),
+        U64(create.mac, MONITOR_MAC_MAX),
         U32(create.owner, MONITOR_OWNER_MAX),
         WORD(create.default_user),
         VOLUME(0),
@@ -95,7 +96,8 @@ static const struct field create_fields[] = {
 static_assert(MONITOR_VOLUMES_MAX == 8, "one row a volume");
 
 static const struct field network_fields[] = {U32(network.netvm, MONITOR_DOMID_MAX),
-                                              U32(network.ip, UINT32_MAX)};
+                                              U32(network.ip, UINT32_MAX),
+                                              U64(network.mac, MONITOR_MAC_MAX)};
 
 static const struct field qrexec_fields[] = {
         U32(qrexec.timeout, MONITOR_TIMEOUT_MAX),

@@ -22,7 +22,7 @@
  * Source: doc/system.md, Messages. Test: tests/unit/proto/monitor.c, fuzz/proto_monitor.c.
  */
 
-#define MONITOR_VERSION 1U
+#define MONITOR_VERSION 2U
 
 enum monitor_kind {
 	/* requests */
@@ -117,7 +117,8 @@ enum monitor_cause { MONITOR_OFF = 1, MONITOR_CRASH, MONITOR_DESTROYED };
 #define MONITOR_OWNER_MAX   65535U /* numbers of qubes (qid) */
 #define MONITOR_VCPUS_MAX   512U
 #define MONITOR_MEMORY_MAX  (1ULL << 34) /* KiB: 16 TiB */
-#define MONITOR_TIMEOUT_MAX 86400U       /* seconds: one day */
+#define MONITOR_MAC_MAX     ((1ULL << 48) - 1)
+#define MONITOR_TIMEOUT_MAX 86400U /* seconds: one day */
 
 /*
  * Outer user of a qube's processes, and owner of what its volumes hold, where the local ground runs
@@ -153,6 +154,7 @@ struct monitor_create {
 	uint32_t vcpus;      /* 1 … */
 	uint32_t netvm;      /* domid; 0: none */
 	uint32_t ip;         /* 10.1.2.3 is 0x0a010203; 0: none */
+	uint64_t mac;        /* 00:16:3e:5e:6c:00 is 0x00163e5e6c00; 0: none */
 	uint32_t owner;      /* number of the qube (qid) */
 	char default_user[MONITOR_USER_LEN];
 	struct monitor_volume volumes[MONITOR_VOLUMES_MAX];
@@ -164,6 +166,7 @@ struct monitor_create {
 struct monitor_network {
 	uint32_t netvm; /* domid; 0: cut off */
 	uint32_t ip;
+	uint64_t mac;
 };
 
 struct monitor_qrexec {

@@ -179,6 +179,20 @@ static void on_network(void *arg, const struct monitor_message *m)
 	qube_release(q);
 }
 
+/* What the property holds was checked when it was set: six pairs of digits. */
+static uint64_t mac_number(const struct qube *q)
+{
+	AUTO_TEXT mac = {0};
+	uint64_t number = 0;
+
+	property_read(q, PROP_MAC, &mac);
+	for (const char *c = text_get(&mac); *c; c++)
+		if (*c != ':')
+			number = number << 4 |
+			         (uint64_t)(*c <= '9' ? *c - '0' : (*c | 32) - 'a' + 10);
+	return number & MONITOR_MAC_MAX;
+}
+
 void ground_network(struct qube *q, struct qube *netvm)
 {
 	struct monitor_message m = {.kind = MONITOR_NETWORK, .domid = q->run.domid};
@@ -187,6 +201,7 @@ void ground_network(struct qube *q, struct qube *netvm)
 	property_read(q, PROP_IP, &ip);
 	m.network.netvm = netvm ? netvm->run.domid : 0;
 	m.network.ip = network_number(text_get(&ip));
+	m.network.mac = mac_number(q);
 	ground_ask(&m, NETWORK_WAIT_MS, on_network, qube_hold(q));
 }
 
@@ -320,6 +335,7 @@ void ground_create_message(struct qube *q, struct monitor_message *m)
 	c->vcpus = vcpus < (long long)MONITOR_VCPUS_MAX ? (uint32_t)vcpus : MONITOR_VCPUS_MAX;
 	c->netvm = netvm ? netvm->run.domid : 0;
 	c->ip = network_number(text_get(&ip));
+	c->mac = mac_number(q);
 	c->owner = q->qid;
 	ground_user(c->default_user, sizeof(c->default_user), q);
 	put_text(c->cmdline, sizeof(c->cmdline), q, PROP_KERNELOPTS);

@@ -83,7 +83,7 @@ class System:
     def start(self, *more):
         """… and its answer to HELLO: the rows of the table."""
         peer = self.launch("--stop-seconds=10", *more)
-        end = peer.ask(w.HELLO, version=1)
+        end = peer.ask(w.HELLO, version=2)
         equal(end.kind, w.END, "the answer to HELLO")
         rows = [m for m in peer.seen if m.kind == w.QUBE and m.serial == end.serial]
         peer.seen = [m for m in peer.seen if m not in rows]

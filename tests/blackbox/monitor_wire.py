@@ -18,7 +18,7 @@ UUID = "16s"
 # kind: (struct format, names); a text is an s whose NULs go
 LAYOUTS = {
     HELLO: ("I", ["version"]),
-    NETWORK: ("II", ["netvm", "ip"]),
+    NETWORK: ("IIQ", ["netvm", "ip", "mac"]),
     QREXEC: ("I32s32s16s", ["seconds", "name", "user", "uuid"]),
     CALL: ("32s32s64s32sII512s", ["name", "user", "service", "source", "timeout_ms", "input_len", "input"]),
     CHANNELS_OPEN: ("I", ["owner"]),
@@ -29,7 +29,7 @@ LAYOUTS = {
     STAT: ("QQI", ["memory", "cpu_ns", "vcpus"]),
 }
 VOLUME = struct.Struct("<16s768sIIQ")
-CREATE_HEAD = struct.Struct("<16s32sIIIQQIIII32s")
+CREATE_HEAD = struct.Struct("<16s32sIIIQQIIIQI32s")
 CREATE_TAIL = struct.Struct("<768s768s1024s")
 
 
@@ -44,12 +44,12 @@ def encode(kind, serial=0, domid=0, **fields):
     if kind not in LAYOUTS:
         return head
     layout, names = LAYOUTS[kind]
-    return head + struct.pack("<" + layout, *(text(fields[n]) for n in names))
+    return head + struct.pack("<" + layout, *(text({"mac": 0, **fields}[n]) for n in names))
 
 
-def encode_create(name, uuid, volumes, owner=1, memory=409600, memory_max=409600, vcpus=1, netvm=0, ip=0,
+def encode_create(name, uuid, volumes, owner=1, memory=409600, memory_max=409600, vcpus=1, netvm=0, ip=0, mac=0,
                   user="user", flags=0, qube_class=0, kernel="", initrd="", cmdline=""):
-    data = CREATE_HEAD.pack(uuid, text(name), qube_class, 0, flags, memory, memory_max, vcpus, netvm, ip, owner, text(user))
+    data = CREATE_HEAD.pack(uuid, text(name), qube_class, 0, flags, memory, memory_max, vcpus, netvm, ip, mac, owner, text(user))
     rows = [VOLUME.pack(text(role), text(path), kind, ro, *(size or [0])) for role, kind, path, ro, *size in volumes]
     rows += [VOLUME.pack(b"", b"", 0, 0, 0)] * (8 - len(rows))
     return data + b"".join(rows) + CREATE_TAIL.pack(text(kernel), text(initrd), text(cmdline))

@@ -26,6 +26,7 @@ static struct monitor_message create(void)
 	m.create.memory_max = 4000 * 1024;
 	m.create.vcpus = 2;
 	m.create.ip = 0x0a890001;
+	m.create.mac = 0x00163e5e6c00;
 	m.create.volumes[0] = (struct monitor_volume){.kind = MONITOR_VOLUME_HOST, .read_only = 1};
 	memcpy(m.create.volumes[0].role, "root", 5);
 	m.create.volumes[1] = (struct monitor_volume){.kind = MONITOR_VOLUME_DIR, .size = 1 << 30};
@@ -128,7 +129,10 @@ static void test_monitor_bounds(void **state)
 	REFUSED(MONITOR_CREATE, m.create.vcpus = 0);
 	REFUSED(MONITOR_CREATE, m.create.vcpus = MONITOR_VCPUS_MAX + 1);
 	REFUSED(MONITOR_CREATE, m.create.netvm = MONITOR_DOMID_MAX + 1);
+	REFUSED(MONITOR_CREATE, m.create.mac = MONITOR_MAC_MAX + 1);
 	REFUSED(MONITOR_CREATE, m.create.owner = MONITOR_OWNER_MAX + 1);
+	REFUSED(MONITOR_NETWORK, m.network.netvm = MONITOR_DOMID_MAX + 1);
+	REFUSED(MONITOR_NETWORK, m.network.mac = MONITOR_MAC_MAX + 1);
 	REFUSED(MONITOR_CREATE, m.create.volumes[7].kind = MONITOR_VOLUME_MAX + 1);
 	REFUSED(MONITOR_CREATE, m.create.volumes[1].kind = MONITOR_VOLUME_NONE);
 	REFUSED(MONITOR_CREATE, m.create.volumes[1].kind = MONITOR_VOLUME_HOST);
