@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 
 #define XVD_MAJOR     202U
+#define NET_SCRIPT    "/etc/xen/scripts/vif-route-qubes" /* what a netvm of Qubes runs for it */
 #define STATE_INITIAL "1"
 
 struct pair {
@@ -109,17 +110,13 @@ int xen_domain_add_disk(struct xen_ground *ground, int domid, const struct xen_d
 	                  ARRAY_LEN(front));
 }
 
+/* The device opens when the netvm has set its side up, and written hotplug-status there. */
 int xen_domain_add_net(struct xen_ground *ground, int domid, const struct xen_net *net)
 {
 	struct pair p = make_pair(ground, domid, net->backend, "vif", net->number);
 	char handle[16];
-	const struct node back[] = {{"mac", net->mac},
-	                            {"ip", net->ip},
-	                            {"handle", handle},
-	                            {"online", "1"},
-	                            {"type", "vif"},
-	                            {"script", ""},
-	                            {"hotplug-status", "connected"}};
+	const struct node back[] = {{"mac", net->mac}, {"ip", net->ip}, {"handle", handle},
+	                            {"online", "1"},   {"type", "vif"}, {"script", NET_SCRIPT}};
 	const struct node front[] = {{"mac", net->mac}, {"handle", handle}};
 
 	(void)snprintf(handle, sizeof(handle), "%u", net->number);

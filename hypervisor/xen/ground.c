@@ -15,8 +15,8 @@
 #include "lib/base/paths.h"
 #include "lib/xen/store.h"
 
-#define NET_NUMBER 0U
-#define KERNELS    "/var/lib/skerry/kernels"
+#define VIFS    256U /* numbers of network devices, one after the other; chosen */
+#define KERNELS "/var/lib/skerry/kernels"
 
 struct xen xen = {.store_source = LOOP_FD_EMPTY};
 
@@ -87,20 +87,31 @@ static uint32_t noted_number(int domid, const char *name, uint32_t most)
 	               : 0;
 }
 
-/* The device that there is goes; another comes if there is to be one. */
+/*
+ * The device that there is goes; another comes if there is to be one. That one has another number: a kernel
+ * looks at its devices when it gets to it, and would take a new one in an old one's place for the old one.
+ */
 int xen_net_connect(struct xen_qube *q, uint32_t netvm)
 {
 	char mac[24], ip[16];
-	struct xen_net net = {.number = NET_NUMBER, .mac = mac, .ip = ip, .backend = (int)netvm};
+	struct xen_net net = {.mac = mac, .ip = ip, .backend = (int)netvm};
+	uint64_t m = q->mac;
 
-	if (q->netvm && xen_domain_drop_net(xen.ground, domid_of(q), (int)q->netvm, NET_NUMBER))
-		return -1;
+	if (q->netvm) {
+		if (xen_domain_drop_net(xen.ground, domid_of(q), (int)q->netvm, q->vif))
+			return -1;
+		q->vif = (q->vif + 1) % VIFS;
+	}
 	q->netvm = netvm;
-	if (xen_note_number(q, NOTE_NETVM, netvm) || netvm == 0)
-		return netvm == 0 ? 0 : -1;
-	/* As the mac that a qube has by default: of the number that it keeps. */
-	(void)snprintf(mac, sizeof(mac), "00:16:3e:5e:%02x:%02x", q->owner >> 8 & 0xffU,
-	               q->owner & 0xffU);
+	if (xen_note_number(q, NOTE_VIF, q->vif) || xen_note_number(q, NOTE_NETVM, netvm))
+		return -1;
+	if (netvm == 0)
+		return 0;
+	net.number = q->vif;
+	(void)snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x",
+	               (unsigned int)(m >> 40 & 255), (unsigned int)(m >> 32 & 255),
+	               (unsigned int)(m >> 24 & 255), (unsigned int)(m >> 16 & 255),
+	               (unsigned int)(m >> 8 & 255), (unsigned int)(m & 255));
 	(void)snprintf(ip, sizeof(ip), "%u.%u.%u.%u", q->ip >> 24, q->ip >> 16 & 0xffU,
 	               q->ip >> 8 & 0xffU, q->ip & 0xffU);
 	return xen_domain_add_net(xen.ground, domid_of(q), &net);
@@ -118,6 +129,8 @@ static void network_qube(struct toolstack *t, struct ask ask, const struct monit
 	}
 	if (n->ip)
 		q->ip = n->ip;
+	if (n->mac)
+		q->mac = n->mac;
 	if (xen_net_connect(q, n->netvm))
 		toolstack_failed(t, ask, MONITOR_E_NETWORK, "%s: its network device: %s", q->name,
 		                 strerror(errno));
@@ -139,6 +152,7 @@ static void create_qube(struct toolstack *t, struct ask ask, const struct monito
 	memcpy(q->name, create->name, sizeof(q->name));
 	q->owner = create->owner;
 	q->ip = create->ip;
+	q->mac = create->mac;
 	if (create->netvm && !runs(create->netvm)) {
 		toolstack_failed(t, ask, MONITOR_E_NETWORK, "%s: its netvm does not run", q->name);
 		xen_qube_free(q);
@@ -268,6 +282,7 @@ static void adopt(void *arg, int domid)
 	(void)bytes_copy_text(q->name, sizeof(q->name), name);
 	q->halting = has_note(domid, NOTE_HALTING);
 	q->netvm = noted_number(domid, NOTE_NETVM, MONITOR_DOMID_MAX);
+	q->vif = noted_number(domid, NOTE_VIF, VIFS - 1);
 	q->owner = noted_number(domid, NOTE_OWNER, MONITOR_OWNER_MAX);
 	xen_console_adopt(q);
 	toolstack_tell_qube(t, q->domid, q->uuid, q->name,

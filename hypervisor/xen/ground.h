@@ -21,6 +21,7 @@
 #define NOTE_HALTING "halting" /* it was asked to end */
 #define NOTE_OWNER   "owner"   /* number of the qube (qid) */
 #define NOTE_NETVM   "netvm"   /* domid of the other end of its network device */
+#define NOTE_VIF     "vif"     /* number of that device */
 #define NOTE_CONSOLE "console" /* PID START of the reader of its console */
 
 struct xen_qube {
@@ -29,7 +30,9 @@ struct xen_qube {
 	char name[MONITOR_NAME_LEN];
 	uint32_t owner; /* number of the qube (qid) */
 	uint32_t ip;
+	uint64_t mac;
 	uint32_t netvm; /* domid; 0: none */
+	uint32_t vif;   /* number of its network device, or of the next */
 	bool built;     /* else it is being made */
 	struct proc maker;
 	int maker_fd; /* says what went wrong; -1: none */

@@ -48,7 +48,7 @@ void xen_qube_end(struct xen_qube *q, enum monitor_cause cause)
 	q->ending = true;
 	q->cause = cause;
 	/* Its network's other end is in another domain, so it does not go with its own nodes. */
-	if (q->netvm && xen_domain_drop_net(xen.ground, (int)q->domid, (int)q->netvm, 0))
+	if (q->netvm && xen_domain_drop_net(xen.ground, (int)q->domid, (int)q->netvm, q->vif))
 		LOG_ERRNO("%s: its network device", q->name);
 	if (xen_domain_drop_disks(xen.ground, (int)q->domid) ||
 	    xen_domain_destroy(xen.ground, (int)q->domid)) {
