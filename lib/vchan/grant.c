@@ -176,8 +176,8 @@ static int start(struct vchan *vchan, const struct vchan_config *config)
 	return grant_meet_ops->start(vchan, config);
 }
 
-/* Takes the events and lets new ones come; which ports they name does not matter. */
-static void drain_events(struct vchan *vchan)
+/* Takes the events and lets new ones come; which ports they name does not matter. Whether there were any. */
+static bool drain_events(struct vchan *vchan)
 {
 	uint32_t ports[PORTS_MAX];
 	ssize_t n = read(vchan->sock, ports, sizeof(ports));
@@ -189,12 +189,13 @@ static void drain_events(struct vchan *vchan)
 		vchan->shared.dead = true;
 		vchan_unwatch(vchan);
 	}
+	return n > 0;
 }
 
 static void step(struct vchan *vchan)
 {
 	struct shared_part *part = &vchan->shared;
-	bool was_waiting = vchan->state == VCHAN_WAITING;
+	bool was_waiting = vchan->state == VCHAN_WAITING, rung = false;
 
 	if (part->woken) {
 		part->woken = false;
@@ -202,13 +203,13 @@ static void step(struct vchan *vchan)
 			vchan_end(vchan, "cannot watch the event channel");
 	}
 	if (vchan->sock >= 0 && (!was_waiting || vchan->is_server))
-		drain_events(vchan);
+		rung = drain_events(vchan);
 	if (!was_waiting && !part->map && map_now(vchan))
 		return;
 	if (part->map)
 		shared_take_state(vchan);
 	if (part->grant)
-		grant_meet_ops->step(vchan);
+		grant_meet_ops->step(vchan, rung);
 }
 
 static void refresh(struct vchan *vchan)

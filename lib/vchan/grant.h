@@ -26,7 +26,8 @@ struct grant_meet_ops {
 	/* Begin to listen or connect: fills vchan->shared, adds descriptors to its epoll. */
 	int (*start)(struct vchan *vchan, const struct vchan_config *config);
 	/* A descriptor was ready; VCHAN_OPEN once the peer is there. */
-	void (*step)(struct vchan *vchan);
+	/* @rung: there were events */
+	void (*step)(struct vchan *vchan, bool rung);
 	/* Whether the peer's domain is there. */
 	bool (*alive)(const struct vchan *vchan);
 	/* The kernel is to tell the peer when our mapping goes; 0 or -1 with errno. */

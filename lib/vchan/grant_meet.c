@@ -393,14 +393,19 @@ static void step_open(struct vchan *vchan)
 		vchan->shared.grant = meet_end(vchan->shared.grant);
 }
 
-static void step(struct vchan *vchan)
+static void step(struct vchan *vchan, bool rung)
 {
-	if (vchan->state != VCHAN_WAITING && vchan->shared.grant->settled)
-		step_open(vchan);
-	else if (vchan->is_server)
+	bool open = vchan->state != VCHAN_WAITING && vchan->shared.grant->settled;
+
+	/* xenstore has one thing to say of an open channel, its end, and waits with it until nobody rings. */
+	if (open) {
+		if (!rung)
+			step_open(vchan);
+	} else if (vchan->is_server) {
 		step_server(vchan);
-	else if (vchan->state == VCHAN_WAITING)
+	} else if (vchan->state == VCHAN_WAITING) {
 		step_client(vchan);
+	}
 }
 
 static int watch_end(struct vchan *vchan)
