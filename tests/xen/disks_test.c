@@ -23,6 +23,10 @@
 #define SNAPSHOT  (STORAGE_F_RW | STORAGE_F_SNAP)
 #define POOL      "/var/lib/qubes"
 #define KEPT      "/etc/qubes/kept"
+#define MARK      POOL "/mark"
+#define MARK_TEXT "in the clear nowhere but here"
+#define STATE                                                                                      \
+	"test.state" /* on the kernel's command line: only that state is kept, and no volumes */
 #define XFS_MAGIC 0x58465342L
 
 static const char *program;
@@ -231,6 +235,30 @@ static void second(void)
 	(void)tap_result(volumes_end() == 0, "the service ends with its peer");
 }
 
+static bool only_state(void)
+{
+	char text[4096] = "";
+	OWNED_FD int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, STATE);
+}
+
+/* What is written on one boot is there on the next. */
+static void state(bool again)
+{
+	OWNED_FD int fd = open(MARK, (again ? O_RDONLY : O_WRONLY | O_CREAT) | O_CLOEXEC, 0600);
+	char text[sizeof(MARK_TEXT)] = "";
+
+	if (again)
+		(void)tap_result(read(fd, text, sizeof(text)) == (ssize_t)sizeof(text) &&
+		                         memcmp(text, MARK_TEXT, sizeof(text)) == 0,
+		                 "what the boot before wrote is there");
+	else
+		(void)tap_result(fd_write_all(fd, MARK_TEXT, sizeof(MARK_TEXT)) == 0 &&
+		                         fsync(fd) == 0,
+		                 "state is written");
+}
+
 int main(int argc, char **argv)
 {
 	bool again;
@@ -243,6 +271,10 @@ int main(int argc, char **argv)
 	tap_open(argv[2]);
 	again = access(KEPT, F_OK) == 0;
 	test_data();
+	if (only_state()) {
+		state(again);
+		return tap_end();
+	}
 	if (again) {
 		second();
 		return tap_end();

@@ -3,9 +3,11 @@
 import gzip
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 SOURCE = os.environ.get("SKERRY_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -51,9 +53,12 @@ def empty_disk(path, size=600 << 20):
 
 
 class Machine:
-    """xen=False: the image on its kernel alone, in a fraction of the time. disk: a file that outlives the machine."""
+    """xen=False: the image on its kernel alone, in a fraction of the time. disk: a file that outlives the machine.
+    options: more of the kernel's command line, and answers: (what the console says, what is typed then) one after the
+    other; both without Xen.
+    """
 
-    def __init__(self, image, memory=1536, dom0_memory=700, disk=None, more_disks=(), xen=True):
+    def __init__(self, image, memory=1536, dom0_memory=700, disk=None, more_disks=(), xen=True, options="", answers=None):
         self.tmp = tempfile.mkdtemp(prefix="skerry-xen-")
         hypervisor = os.path.join(self.tmp, "xen")
         with gzip.open(os.path.join(image, "xen.gz")) as f, open(hypervisor, "wb") as out:
@@ -73,6 +78,30 @@ class Machine:
             for option, value in (("-kernel", os.path.join(image, "vmlinuz")), ("-append", "console=ttyS0 quiet"),
                                   ("-initrd", os.path.join(image, "initramfs.gz"))):
                 self.command[self.command.index(option) + 1] = value
+        if options:
+            self.command[self.command.index("-append") + 1] += " " + options
+        self.answers, self.keyboard = list(answers or ()), os.path.join(self.tmp, "keyboard")
+        if answers is not None:
+            at = self.command.index("-serial")
+            self.command[at:at + 2] = ["-chardev", "socket,id=keyboard,path=%s,server=on,wait=on,logfile=%s" % (self.keyboard, self.console),
+                                       "-serial", "chardev:keyboard"]
+            threading.Thread(target=self.type, daemon=True).start()
+
+    def type(self):
+        """Answers what the console asks; what was never asked stays in answers."""
+        line, said = socket.socket(socket.AF_UNIX), b""
+        while line.connect_ex(self.keyboard):
+            time.sleep(0.05)
+        while True:
+            more = line.recv(4096)
+            if not more:
+                return
+            said += more
+            if self.answers and self.answers[0][0].encode() in said:
+                said = b""
+                # Who asks for a passphrase throws away what was typed before its question was out.
+                time.sleep(2)
+                line.sendall(self.answers.pop(0)[1].encode() + b"\r")
 
     def run(self, seconds, keep_said=None, cut_at=None):
         """The lines that the test said and those of the console, and whether the machine switched itself off in time.
