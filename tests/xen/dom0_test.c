@@ -45,18 +45,20 @@ static bool paused(const struct qube *q)
 static const struct {
 	const char *name;
 	void (*drive)(int domid, const char *name);
-} parts[] = {{"pairs", drive_pairs},
-             {"bench", drive_bench},
-             {"slice", drive_slice},
-             {"call", drive_call}};
+	bool on_demand;
+} parts[] = {{"pairs", drive_pairs, false},
+             {"bench", drive_bench, false},
+             {"bench-long", drive_bench_long, true},
+             {"slice", drive_slice, false},
+             {"call", drive_call, false}};
 
-/* None named: all. */
-static bool wanted(const char *part)
+/* None named: all but those on demand. */
+static bool wanted(size_t i)
 {
 	for (char **name = asked; *name; name++)
-		if (strcmp(*name, part) == 0)
+		if (strcmp(*name, parts[i].name) == 0)
 			return true;
-	return !*asked;
+	return !*asked && !parts[i].on_demand;
 }
 
 static void channels(const char *name, enum xen_domain_kind kind)
@@ -78,7 +80,7 @@ static void channels(const char *name, enum xen_domain_kind kind)
 	                 "%s: a second toolstack finds it, by number, name and uuid", name);
 	(void)tap_result(paused(&q), "%s: paused and unpaused", name);
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (wanted(parts[i].name))
+		if (wanted(i))
 			parts[i].drive(q.domid, name);
 	(void)tap_result(xen_domain_ask(ground, q.domid, "poweroff") == 0 &&
 	                         qube_wait_stopped(q.domid, 300) == XEN_CAUSE_OFF,

@@ -12,6 +12,7 @@
 #define ROUNDS_MAX     2000U
 #define ROUNDS_SECONDS 0.7
 #define ROUNDS_OF_ALL  2U
+#define ROUNDS_OF_LONG 12U
 #define BULK_SECONDS   0.7
 
 static double now(void)
@@ -163,7 +164,7 @@ static bool measure(struct pipe_end *end, struct figures *f)
 	return true;
 }
 
-void drive_bench(int domid, const char *kind)
+static void bench(int domid, const char *kind, size_t rounds_of_all)
 {
 	static const struct {
 		enum pipe_library library;
@@ -180,7 +181,7 @@ void drive_bench(int domid, const char *kind)
 		good = good && pipe_open(&ends[i], rows[i].library, PIPE_CONNECT, 0, domid,
 		                         rows[i].port, RING) == 0;
 	/* In turn, and the best of each: other work on the machine hits all. */
-	for (size_t n = 0; good && n < ROUNDS_OF_ALL * ARRAY_LEN(rows); n++) {
+	for (size_t n = 0; good && n < rounds_of_all * ARRAY_LEN(rows); n++) {
 		struct figures f = {0}, *b = &best[n % ARRAY_LEN(rows)];
 
 		good = measure(&ends[n % ARRAY_LEN(rows)], &f);
@@ -196,4 +197,14 @@ void drive_bench(int domid, const char *kind)
 		         kind, rows[i].name, best[i].round_ms, best[i].in_mb, best[i].out_mb);
 	}
 	(void)tap_result(good, "%s: all of them carry bulk both ways", kind);
+}
+
+void drive_bench(int domid, const char *kind)
+{
+	bench(domid, kind, ROUNDS_OF_ALL);
+}
+
+void drive_bench_long(int domid, const char *kind)
+{
+	bench(domid, kind, ROUNDS_OF_LONG);
 }

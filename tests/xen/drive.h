@@ -12,6 +12,8 @@ void drive_pairs(int domid, const char *kind);
 bool drive_echo(struct pipe_end *end, uint32_t len);
 /** drive_bench() - both libraries' figures in the same minute */
 void drive_bench(int domid, const char *kind);
+/** drive_bench_long() - the same for longer, for bench/xen-ring */
+void drive_bench_long(int domid, const char *kind);
 /** drive_slice() - what a confined process can do with a channel that it was handed, and what not */
 void drive_slice(int domid, const char *kind);
 /** drive_call() - qrexec from dom0 into the qube */
