@@ -82,7 +82,7 @@ class Test:
         for setting in (("virt_mode", "pv"), ("qrexec_timeout", "800"), ("memory", "144")):
             self.do("qvm-prefs", "tiny", *setting)
         self.good("a qube is made", "qvm-create", "work", "--label=blue")
-        self.good("and another", "qvm-create", "vault", "--label=black")
+        self.good("and another, which can be a netvm", "qvm-create", "vault", "--label=black", "--property", "provides_network=True")
         # Emulated, a PVH kernel takes several times as long; tests/xen/xen.py has one for every channel.
         if os.environ.get("LONG"):
             self.do("qvm-prefs", "vault", "virt_mode", "pvh")
@@ -102,6 +102,85 @@ class Test:
         self.good("paused and unpaused", "qvm-pause", "vault")
         self.good("it goes on", "qvm-unpause", "vault")
         self.call("and answers again")
+
+    # network
+
+    def shell(self, qube, command):
+        """What root says there."""
+        return self.do("qvm-run", "-p", "--no-gui", "-u", "root", qube, command)[1]
+
+    def becomes(self, text, qube, command, expect):
+        """Until @expect(what was said) is true: a kernel and a program in the qube have to see the change first."""
+        end, said = time.monotonic() + 90, ""
+        while time.monotonic() < end:
+            said = self.shell(qube, command)
+            if expect(said):
+                return self.result(True, text)
+            time.sleep(0.3)
+        self.note("%s: %s: %s" % (qube, command, said))
+        return self.result(False, text)
+
+    def serve(self, qube):
+        """It tells its name to who asks on port 7777, on the address of Qubes' name servers as well."""
+        self.shell(qube, "ip link set lo up; ip addr add 10.139.1.1/32 dev lo; "
+                   "nc -ll -p 7777 -e /bin/echo I am %s < /dev/null > /dev/null 2>&1 & true" % qube)
+
+    def reaches(self, text, source, target, address="10.139.1.1"):
+        return self.becomes(text, source, "nc -w 3 %s 7777 < /dev/null" % address, lambda said: said == "I am " + target)
+
+    def uplink(self, text, qube, there):
+        return self.becomes(text, qube, "ls /sys/class/net", lambda said: "lo" in said and ("eth" in said) == there)
+
+    def prefs(self, qube, name):
+        return self.do("qvm-prefs", qube, name)[1]
+
+    def network(self):
+        self.uplink("a qube without a netvm has no interface", "work", False)
+        self.result(self.shell("work", "ip route") == "", "and no route")
+        self.good("a qube for the network is made", "qvm-create", "sys-net", "--label=red", "--property", "provides_network=True")
+        began = time.monotonic()
+        # Emulated, a PVH kernel takes some times as long; it is one more here, for the whole system over one.
+        self.do("qvm-prefs", "sys-net", "virt_mode", "pvh")
+        self.good("and starts", "qvm-start", "sys-net")
+        self.note("sys-net up after %.1f s" % (time.monotonic() - began))
+        self.serve("sys-net")
+        self.good("a running qube is given a netvm", "qvm-prefs", "work", "netvm", "sys-net")
+        self.reaches("TCP from it to its netvm, by the address of a name server", "work", "sys-net")
+        said = self.shell("work", "ip addr show dev eth0; ip route; cat /etc/resolv.conf")
+        good = all(word in said for word in ("inet %s/32" % self.prefs("work", "ip"), self.prefs("work", "mac"),
+                                             "default via %s dev eth0" % self.prefs("sys-net", "ip"), "nameserver 10.139.1.1",
+                                             "nameserver 10.139.1.2"))
+        if not self.result(good, "address, hardware address, gateway and name servers are those of the Admin API"):
+            self.note(said)
+        self.shell("work", "ip addr add 10.137.99.99/32 dev eth0; ping -c 2 -W 1 -I 10.137.99.99 10.139.1.1")
+        names, values = [line.split() for line in self.shell("sys-net", "grep ^TcpExt /proc/net/netstat").splitlines()]
+        self.result(int(dict(zip(names, values))["IPReversePathFilter"]) >= 2, "what comes with an address that is not its own is dropped there")
+        self.two_clients()
+        self.netvm_ends()
+
+    def two_clients(self):
+        vault = self.prefs("vault", "ip")
+        self.good("another qube is given the same netvm", "qvm-prefs", "vault", "netvm", "sys-net")
+        self.shell("vault", "nc -ll -p 7777 -e /bin/echo I am vault < /dev/null > /dev/null 2>&1 & true")
+        self.reaches("the netvm reaches it", "sys-net", "vault", vault)
+        self.result("I am" not in self.shell("work", "nc -w 3 %s 7777 < /dev/null" % vault), "the first qube does not")
+        self.good("the first qube is given the second as its netvm", "qvm-prefs", "work", "netvm", "vault")
+        self.becomes("it has one interface, by way of that", "work", "ls /sys/class/net; ip route",
+                     lambda said: said.split()[:2] == ["eth0", "lo"] and "default via %s dev eth0" % vault in said)
+        self.reaches("TCP through one netvm to the next", "work", "sys-net")
+
+    def netvm_ends(self):
+        self.refused("a netvm is not asked to end while qubes need it", "", "qvm-shutdown", "sys-net")
+        self.good("the netvm is killed", "qvm-kill", "sys-net")
+        self.uplink("its client is told", "vault", False)
+        self.good("the netvm starts again", "qvm-start", "sys-net")
+        self.serve("sys-net")
+        self.reaches("and everybody is connected again", "work", "sys-net")
+        self.good("without a netvm", "qvm-prefs", "vault", "netvm", "")
+        self.uplink("the interface goes at once", "vault", False)
+        self.good("the netvm is asked to end, and does", "qvm-shutdown", "--wait", "--timeout", "300", "sys-net")
+        # For kills(): the network of these two outlives them all.
+        self.serve("vault")
 
     def disposable(self):
         began = time.monotonic()
@@ -141,6 +220,9 @@ class Test:
             status, said = self.do("xen-kill", name)
             self.result(status == 0 and self.settled(), "kill -9 of %s (%s): both qubes go on" % (what, said))
             self.answers("after kill -9 of " + what)
+        self.reaches("through all of that the network went on", "work", "vault")
+        self.good("and is ended by who has found it", "qvm-prefs", "work", "netvm", "")
+        self.uplink("in the qube as well", "work", False)
 
     def answers(self, when):
         """A call in flight may fail; the next ones do not."""
@@ -178,7 +260,7 @@ class Test:
     def run(self):
         try:
             if self.boot("dom0 boots, and its system answers at its door"):
-                for part in (self.qubes, self.calls, self.disposable, self.wrong, self.kills, self.stops, self.power):
+                for part in (self.qubes, self.calls, self.network, self.disposable, self.wrong, self.kills, self.stops, self.power):
                     part()
         except dom0.Closed as error:
             self.result(False, "the system answers: %s" % error)

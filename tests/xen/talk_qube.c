@@ -15,6 +15,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/vchan/vchan.h"
+#include "lib/xen/store.h"
 #include "tests/xen/talk.h"
 
 #define STATE_SECONDS 60
@@ -116,6 +117,20 @@ static bool set_address(const char *name, const char *address)
 	return ioctl(fd, SIOCSIFFLAGS, &request) == 0;
 }
 
+/* As whoever sets up a netvm's side does: "vif3.0" is device 0 of domain 3. */
+static bool open_device(const char *name)
+{
+	struct store *store = NULL;
+	unsigned int domid, number;
+	char path[64];
+	bool good = sscanf(name, "vif%u.%u", &domid, &number) == 2 && store_open(&store) == 0;
+
+	(void)snprintf(path, sizeof(path), "backend/vif/%u/%u/hotplug-status", domid, number);
+	good = good && store_write(store, path, "connected") == 0;
+	(void)store_free(store);
+	return good;
+}
+
 static int accept_one(const struct sockaddr_in *address, int timeout_ms)
 {
 	OWNED_FD int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -158,7 +173,7 @@ uint32_t talk_net(uint32_t role)
 	OWNED_FD int fd = -1;
 
 	if (!find_interface(front ? "eth" : "vif", name, end) ||
-	    !set_address(name, front ? NET_FRONT : NET_BACK) ||
+	    !set_address(name, front ? NET_FRONT : NET_BACK) || (!front && !open_device(name)) ||
 	    inet_pton(AF_INET, NET_BACK, &address.sin_addr) != 1)
 		return 0;
 	fd = front ? connect_one(&address, end) : accept_one(&address, NET_SECONDS * 1000);
