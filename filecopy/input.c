@@ -8,13 +8,27 @@
 #include "lib/base/check.h"
 #include "lib/crc/crc32.h"
 
+uint32_t input_crc(struct input *in)
+{
+	in->crc = crc32_update(in->crc, in->data + in->summed, in->at - in->summed);
+	in->summed = in->at;
+	return in->crc;
+}
+
+/* What was not taken moves to the beginning of the buffer. */
+static void make_room(struct input *in)
+{
+	(void)input_crc(in);
+	memmove(in->data, in->data + in->at, in->len - in->at);
+	in->len -= in->at;
+	in->at = in->summed = 0;
+}
+
 /* One read; a failed one is an end. */
 static bool more(struct input *in)
 {
 	ssize_t n;
 
-	if (in->at == in->len)
-		in->at = in->len = 0;
 	in->reads++;
 	do {
 		n = read(in->fd, in->data + in->len, sizeof(in->data) - in->len);
@@ -27,8 +41,11 @@ static bool more(struct input *in)
 
 size_t input_peek(struct input *in, const uint8_t **ret_untrusted)
 {
-	if (in->at == in->len && !more(in))
-		return 0;
+	if (in->at == in->len) {
+		make_room(in);
+		if (!more(in))
+			return 0;
+	}
 	*ret_untrusted = in->data + in->at;
 	return in->len - in->at;
 }
@@ -36,18 +53,14 @@ size_t input_peek(struct input *in, const uint8_t **ret_untrusted)
 void input_take(struct input *in, size_t len)
 {
 	CHECK(len <= in->len - in->at);
-	in->crc = crc32_update(in->crc, in->data + in->at, len);
 	in->at += len;
 }
 
 bool input_exact(struct input *in, void *untrusted_dst, size_t len)
 {
 	CHECK(len <= sizeof(in->data));
-	if (in->len - in->at < len) {
-		memmove(in->data, in->data + in->at, in->len - in->at);
-		in->len -= in->at;
-		in->at = 0;
-	}
+	if (in->len - in->at < len)
+		make_room(in);
 	while (in->len - in->at < len) {
 		if (!more(in))
 			return false;

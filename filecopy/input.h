@@ -17,9 +17,10 @@
 #define INPUT_BUFFER (256U << 10)
 
 struct input {
-	int fd; /* borrowed; blocking */
-	uint32_t crc;
+	int fd;         /* borrowed; blocking */
+	uint32_t crc;   /* of all before `summed`: many small objects are summed in one go */
 	uint32_t reads; /* how often the channel was waited for */
+	size_t summed;  /* bytes of the buffer that are in it, <= at */
 	size_t at;      /* first byte not taken */
 	size_t len;     /* bytes in the buffer, >= at */
 	uint8_t data[INPUT_BUFFER];
@@ -33,5 +34,8 @@ size_t input_peek(struct input *in, const uint8_t **ret_untrusted) MUST_CHECK;
 
 /** input_take() - len of the bytes that input_peek() showed are done with */
 void input_take(struct input *in, size_t len);
+
+/** input_crc() - the checksum of everything that was taken */
+uint32_t input_crc(struct input *in);
 
 #endif

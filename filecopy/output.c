@@ -12,6 +12,7 @@ int output_flush(struct output *out)
 	size_t len = out->len;
 
 	out->len = 0;
+	out->crc = crc32_update(out->crc, out->buffer, len);
 	if (fd_write_all(out->fd, out->buffer, len))
 		return -1;
 	out->accepted = out->data;
@@ -25,7 +26,6 @@ int output_put(struct output *out, const void *bytes, size_t len)
 		return -1;
 	memcpy(out->buffer + out->len, bytes, len);
 	out->len += len;
-	out->crc = crc32_update(out->crc, bytes, len);
 	return 0;
 }
 
@@ -41,7 +41,6 @@ int output_room(struct output *out, uint8_t **ret_room, size_t *ret_len)
 void output_fill(struct output *out, size_t len)
 {
 	CHECK(len <= sizeof(out->buffer) - out->len);
-	out->crc = crc32_update(out->crc, out->buffer + out->len, len);
 	out->len += len;
 	out->data += len;
 }

@@ -15,8 +15,8 @@
 #define OUTPUT_BUFFER (256U << 10)
 
 struct output {
-	int fd; /* borrowed; blocking */
-	uint32_t crc;
+	int fd;            /* borrowed; blocking */
+	uint32_t crc;      /* of what was flushed: many small objects are summed in one go */
 	uint64_t data;     /* bytes of files put in so far */
 	uint64_t accepted; /* those of them that the channel took */
 	size_t len;        /* bytes waiting in the buffer */

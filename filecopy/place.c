@@ -92,20 +92,6 @@ void place_refresh(struct place *place)
 		place->depth = place->len = 0;
 }
 
-/* Up to a folder on the way here, whose path is the first len bytes of ours. */
-static void ascend(struct place *place, size_t depth, size_t len)
-{
-	while (place->depth > depth && place->held > 0) {
-		*slot(place, place->depth) = fd_close(*slot(place, place->depth));
-		place->depth--;
-		place->held--;
-	}
-	place->depth = depth;
-	place->len = len;
-	if (place->held == 0 && (depth == 0 || !reopen(place)))
-		place->depth = place->len = 0;
-}
-
 static int descend(struct place *place, const char *component, size_t len)
 {
 	int from = place->depth == 0 ? place->top : *slot(place, place->depth);
@@ -127,6 +113,56 @@ static int descend(struct place *place, const char *component, size_t len)
 	return 0;
 }
 
+/*
+ * The current folder and some above it, for who comes up from far below will need them too: the way to the
+ * uppermost of these at once, from there by component. False as reopen().
+ */
+static bool reopen_some(struct place *place)
+{
+	size_t end = place->len;
+	size_t up = 0;
+
+	for (; up < PLACE_LEVELS / 2 && up + 1 < place->depth; up++) {
+		const char *slash = memrchr(place->path, '/', place->len);
+
+		place->len = (size_t)(slash - place->path);
+	}
+	place->depth -= up;
+	if (!reopen(place))
+		return false;
+	while (place->len < end) {
+		const char *at = place->path + place->len + 1;
+		const char *slash = memchr(at, '/', (size_t)(place->path + end - at));
+		size_t n = (size_t)((slash ? slash : place->path + end) - at);
+		char component[NAME_MAX + 1];
+
+		if (n > NAME_MAX)
+			break;
+		memcpy(component, at, n);
+		component[n] = '\0';
+		if (descend(place, component, n))
+			break;
+	}
+	if (place->len == end)
+		return true;
+	close_levels(place);
+	return false;
+}
+
+/* Up to a folder on the way here, whose path is the first len bytes of ours. */
+static void ascend(struct place *place, size_t depth, size_t len)
+{
+	while (place->depth > depth && place->held > 0) {
+		*slot(place, place->depth) = fd_close(*slot(place, place->depth));
+		place->depth--;
+		place->held--;
+	}
+	place->depth = depth;
+	place->len = len;
+	if (place->held == 0 && (depth == 0 || !reopen_some(place)))
+		place->depth = place->len = 0;
+}
+
 /* How much of the way here leads to @path as well: levels, and bytes of their path. */
 static size_t common_levels(const struct place *place, const char *path, size_t len,
                             size_t *ret_len)
@@ -134,6 +170,12 @@ static size_t common_levels(const struct place *place, const char *path, size_t 
 	size_t level = 0;
 	size_t i;
 
+	/* Below the last one, mostly. */
+	if (place->len <= len && memcmp(path, place->path, place->len) == 0 &&
+	    (place->len == 0 || place->len == len || path[place->len] == '/')) {
+		*ret_len = place->len;
+		return place->depth;
+	}
 	*ret_len = 0;
 	for (i = 0; i < len && i < place->len && path[i] == place->path[i]; i++) {
 		if (path[i] != '/')
@@ -172,6 +214,22 @@ int place_enter(struct place *place, const char *path, size_t len, int *ret_fd, 
 	}
 	*ret_fd = place->depth == 0 ? place->top : *slot(place, place->depth);
 	return 0;
+}
+
+int place_current(const struct place *place, const char *path, size_t len)
+{
+	if (place->held == 0 || len != place->len || memcmp(path, place->path, len) != 0)
+		return -1;
+	return place->fd[place->depth % PLACE_LEVELS];
+}
+
+void place_leave(struct place *place)
+{
+	const char *slash = memrchr(place->path, '/', place->len);
+
+	CHECK(place->depth > 0);
+	ascend(place, place->depth - 1, slash ? (size_t)(slash - place->path) : 0);
+	place->opened++;
 }
 
 void place_fini(struct place *place)

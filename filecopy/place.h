@@ -46,4 +46,10 @@ int beneath_open(int folder, const char *component, int flags, mode_t mode) MUST
 int place_enter(struct place *place, const char *path, size_t len, int *ret_fd, char *ret_failed)
         MUST_CHECK;
 
+/** place_current() - the current folder, if that is its path: borrowed, until the next call; else -1 */
+int place_current(const struct place *place, const char *path, size_t len) MUST_CHECK;
+
+/** place_leave() - from the current folder, which is not the destination, to the one above */
+void place_leave(struct place *place);
+
 #endif

@@ -23,18 +23,23 @@ int receive_fail(struct receiver *r, uint32_t error, const char *name)
 	return -1;
 }
 
+/*
+ * While we waited for the sender, the user may have moved a folder away: what he moved gets nothing
+ * more. Folders stay open only for what comes with one read.
+ */
+static void look_again(struct receiver *r)
+{
+	if (r->place_reads != r->in.reads)
+		place_refresh(&r->place);
+	r->place_reads = r->in.reads;
+}
+
 int receive_parent(struct receiver *r, int *ret_folder, const char **ret_last)
 {
 	const char *slash = strrchr(r->name, '/');
 	size_t len = slash ? (size_t)(slash - r->name) : 0;
 
-	/*
-	 * While we waited for the sender, the user may have moved a folder away: what he moved gets
-	 * nothing more. Folders stay open only for what comes with one read.
-	 */
-	if (r->place_reads != r->in.reads)
-		place_refresh(&r->place);
-	r->place_reads = r->in.reads;
+	look_again(r);
 	*ret_last = slash ? slash + 1 : r->name;
 	if (place_enter(&r->place, r->name, len, ret_folder, r->component))
 		return receive_fail(r, (uint32_t)errno, r->component);
@@ -63,10 +68,8 @@ int receive_metadata(struct receiver *r, int fd, bool has_mode)
 	return 0;
 }
 
-static int existing_folder(struct receiver *r, int folder, const char *last)
+static int existing_folder(struct receiver *r, int fd)
 {
-	OWNED_FD int fd =
-	        beneath_open(folder, last, O_RDONLY | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC, 0);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
@@ -79,20 +82,32 @@ static int existing_folder(struct receiver *r, int folder, const char *last)
 
 static int receive_folder(struct receiver *r)
 {
+	OWNED_FD int fd = -1;
 	const char *last;
 	int folder;
+	int current;
+	int failed;
 	int e = untrusted_path_check(r->name, r->config->path_flags);
 
 	/* Negated, as the original sends it; senders know that number. */
 	if (e)
 		return receive_fail(r, (uint32_t)e, r->name);
+	/* The end of the folder that we are in, mostly; what comes next is not in it. */
+	look_again(r);
+	current = place_current(&r->place, r->name, r->name_len);
+	if (current >= 0) {
+		failed = existing_folder(r, current);
+		place_leave(&r->place);
+		return failed;
+	}
 	if (receive_parent(r, &folder, &last))
 		return -1;
 	if (mkdirat(folder, last, 0700) == 0)
 		return 0;
 	if (errno != EEXIST)
 		return receive_fail(r, (uint32_t)errno, r->name);
-	return existing_folder(r, folder, last);
+	fd = beneath_open(folder, last, O_RDONLY | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC, 0);
+	return existing_folder(r, fd);
 }
 
 static int receive_link(struct receiver *r)
@@ -189,7 +204,7 @@ static int receive_all(struct receiver *r)
 static void send_reply(struct receiver *r)
 {
 	static uint8_t out[FILECOPY_REPLY_LEN + FILECOPY_TAIL_LEN + FILECOPY_NAME_MAX];
-	const struct filecopy_reply reply = {.error = r->error, .crc = r->in.crc};
+	const struct filecopy_reply reply = {.error = r->error, .crc = input_crc(&r->in)};
 	size_t len = FILECOPY_REPLY_LEN;
 
 	filecopy_reply_encode(&reply, out);

@@ -6,6 +6,7 @@
  */
 #include "filecopy/send_confined.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <unistd.h>
 
@@ -16,10 +17,13 @@
 #define MEMORY_MAX (1U << 30) /* the folders of a tree as deep as a path is long; chosen */
 #define CAP(n)     (1ULL << (n))
 
+/* What an open may ask for beside reading. */
+#define CHANGES (O_ACCMODE | O_CREAT | O_TRUNC)
+
 static const struct confine_call calls[] = {
         CONFINE_CALLS_BASE,
-        {"openat", "files and folders; Landlock lets none be written"},
-        {"open", "the same, other C libraries"},
+        {"openat", "files and folders, to be read", 1, {{.arg = 2, .mask = CHANGES, .value = 0}}},
+        {"open", "the same, other C libraries", 1, {{.arg = 1, .mask = CHANGES, .value = 0}}},
         {"fstat", "what is sent"},
         {"newfstatat", "what is sent"},
         {"statx", "the same, other C libraries"},
@@ -36,13 +40,11 @@ static const struct confine_call calls[] = {
 
 int send_confine(void)
 {
-	static const struct confine_path paths[] = {{.path = "/"}};
 	static const struct confine_rights rights = {
 	        .name = "qfile-agent",
 	        .calls = calls,
 	        .n_calls = ARRAY_LEN(calls),
-	        .paths = paths,
-	        .n_paths = ARRAY_LEN(paths),
+	        .reads_all = true,
 	        .capabilities = CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_DAC_OVERRIDE),
 	        .memory_max = MEMORY_MAX,
 	        .required = CONFINE_NO_NEW_PRIVS | CONFINE_SECCOMP | CONFINE_LIMITS,

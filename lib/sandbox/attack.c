@@ -62,6 +62,12 @@ static int open_to_write(const struct attack_world *w)
 	return in_dir(w, "secret", O_WRONLY);
 }
 
+/* An open to read that takes away what there is to be read. */
+static int empty_file(const struct attack_world *w)
+{
+	return in_dir(w, "victim", O_RDONLY | O_TRUNC);
+}
+
 static int create_file(const struct attack_world *w)
 {
 	return in_dir(w, "new", O_WRONLY | O_CREAT);
@@ -423,6 +429,7 @@ static int move_below(const struct attack_world *w)
 const struct attack attacks[] = {
         {"open-secret", open_secret},
         {"open-to-write", open_to_write},
+        {"empty-file", empty_file},
         {"create-file", create_file},
         {"list-folder", list_folder},
         {"open-passwd", open_passwd},

@@ -109,6 +109,9 @@ int sandbox_landlock(const struct confine_rights *rights)
 	attr = abis[abi].attr;
 	if (rights->signals)
 		attr.scoped &= ~LL_SCOPE_SIGNAL;
+	/* LL_TRUNCATE is asked for with each open: for a later ftruncate(). */
+	if (rights->reads_all)
+		attr.handled_fs &= ~(LL_READ | LL_TRUNCATE);
 	ruleset = (int)syscall(LL_CREATE_RULESET, &attr, abis[abi].attr_len, 0U);
 	if (ruleset < 0) {
 		LOG_ERRNO("Landlock rule set");

@@ -54,7 +54,11 @@ struct confine_rights {
 	size_t n_calls;
 	const struct confine_path *paths; /* may be NULL: no path at all */
 	size_t n_paths;                   /* at most CONFINE_PATHS_MAX */
-	bool signals;                     /* Landlock lets it signal other processes */
+	/* Anything may be read that the modes of files let it, and no path is listed. Landlock does not look
+	 * at what is opened to be read, for which it walks up to the root each time, so it does not see either
+	 * that such an open empties the file: the filter must refuse O_TRUNC. */
+	bool reads_all;
+	bool signals;    /* Landlock lets it signal other processes */
 	bool same_users; /* namespaces: no new user namespace, so it must have the right to mount, and
 	                    its capabilities stay what they are */
 	const int *fds; /* descriptors that stay, at most 64; NULL with n_fds 0: all stay */

@@ -78,7 +78,8 @@ bool untrusted_text_shown(const char *untrusted_text, size_t len)
 	if (len == 0)
 		return false;
 	for (size_t i = 0; i < len; i += n) {
-		n = shown(in + i, len - i);
+		/* All of it, mostly; and a deep tree's paths are looked at again with each object. */
+		n = in[i] >= 0x20 && in[i] <= 0x7e ? 1 : shown(in + i, len - i);
 		if (n == 0)
 			return false;
 	}

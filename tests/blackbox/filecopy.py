@@ -178,6 +178,38 @@ def _(t):
     receive(t, exact + entry("c", data=b"x") + END, "--max-bytes=10").is_error(errno.EDQUOT, b"c")
 
 
+@case("filecopy-14 dom0's limits without a word: 4096 objects, and 4 GiB or nine tenths of what is free")
+def _(t):
+    most = b"".join(entry(f"f{i}") for i in range(4096))
+    receive(t, most + END, dom0=True).is_fine(b"f4095", most + END)
+    receive(t, most + entry("more") + END, dom0=True).is_error(errno.EDQUOT, b"f4095")
+    free = os.statvfs(t.dir)
+    limit = min(free.f_bsize * free.f_bavail // 10 * 9, 1 << 32)
+    receive(t, entry("a", size=(1 << 32) + 1), dom0=True).is_error(errno.EDQUOT, b"a")
+    if limit == 1 << 32:  # else it moves while others write
+        receive(t, entry("a", size=limit), dom0=True).is_error(EOF_CODE, b"a")
+    none = {"UPDATES_MAX_BYTES": "0", "UPDATES_MAX_FILES": "0"}
+    receive(t, most + entry("more", size=1 << 40), dom0=True, env=none).is_error(EOF_CODE, b"more")
+    for wrong in ("", "-1", "x", "1x", "18446744073709551616"):
+        equal(receive(t, END, dom0=True, env={"UPDATES_MAX_FILES": wrong}).status, 1, wrong)
+
+
+@case("filecopy-14 a folder that is merged into counts with its size, a link with its target's length")
+def _(t):
+    place = t.path("there")
+    os.makedirs(place + "/d")
+    size = os.stat(place + "/d").st_size
+    stream = entry("d", FOLDER | 0o755) + entry("d/a", data=b"12345") + END
+    limit = {"UPDATES_MAX_BYTES": str(size + 5)}
+    receive(t, stream, dom0=True, env=limit, place=place).is_fine(b"d/a", stream)
+    limit = {"UPDATES_MAX_BYTES": str(size + 4)}
+    os.unlink(place + "/d/a")
+    receive(t, stream, dom0=True, env=limit, place=place).is_error(errno.EDQUOT, b"d/a")
+    stream = entry("l", FOLDER | 0o755) + link("l/s", "12345") + END
+    receive(t, stream, dom0=True, env={"UPDATES_MAX_BYTES": "5"}).is_fine(b"l/s", stream)
+    receive(t, stream, dom0=True, env={"UPDATES_MAX_BYTES": "4"}).is_error(errno.EDQUOT, b"l/s")
+
+
 @case("filecopy-15 --only-regular-files refuses folders and links")
 def _(t):
     for stream in (entry("d", FOLDER), link("s", "t")):
@@ -238,6 +270,64 @@ def _(t):
     check(b"No space left on device; Last file: a" in early.stderr, early.stderr)
 
 
+@case("filecopy-18 an answer that is cut off: before its checksum no success, after it what it said")
+def _(t):
+    t.file("a", b"hello")
+    for code in (0, errno.ENOSPC):
+        for cut in range(22):
+            sender = t.start(QUBE + "qfile-agent", "a", cwd=t.dir)
+            sender.wait_output(END)
+            reply = struct.pack("<IIQI", code, 0, zlib.crc32(sender.stdout), 1) + b"a"
+            sender.write(reply[:cut])
+            sender.close_stdin()
+            equal(sender.wait(), 0 if code == 0 and cut >= 16 else 1, (code, cut))
+            equal(b"EOF\n" in sender.stderr, cut < 20, (code, cut, sender.stderr))
+
+
+# If this failed, a file that is written to meanwhile would arrive as one that it never was, and be called whole.
+@case("a file that shrinks while it is sent is an error, one that grows is cut at its size")
+def _(t):
+    size = 16 << 20
+    for name, now in (("shrinks", size // 2), ("grows", size * 2)):
+        t.file(name, bytes(size - 1) + b"x")
+        read_end, write_end = os.pipe()
+        sender = t.start(QUBE + "qfile-agent", name, cwd=t.dir, stdout=write_end)
+        os.close(write_end)
+        got = os.read(read_end, 1 << 16)  # the header, and the size in it, are on their way
+        os.truncate(t.path(name), now)
+        while not got.endswith(END) or len(got) <= size:
+            more = os.read(read_end, 1 << 20)
+            if not more:
+                break
+            got += more
+        os.close(read_end)
+        whole = entry(name, size=size, data=bytes(size - 1) + b"x")
+        if name == "grows":
+            equal((len(got), got[-33:]), (len(whole) + 32, b"x" + END))
+            sender.write(struct.pack("<IIQI", 0, 0, zlib.crc32(got), 0))
+        sender.close_stdin()
+        equal(sender.wait(), 0 if name == "grows" else 1, sender.stderr)
+        equal(b"Unexpected end of data while reading shrinks" in sender.stderr, name == "shrinks", sender.stderr)
+        check(name == "grows" or len(got) < len(whole), "an end where none was")
+
+
+@case("with PROGRESS_TYPE=gui a fatal error is shown in a window: zenity's, else kdialog's, of one plain argument")
+def _(t):
+    t.file("a", b"hello")
+    for program, more in (("zenity", ["--error", "--no-markup", "--text"]), ("kdialog", ["--sorry"])):
+        folder_of = t.path("bin-" + program)
+        os.mkdir(folder_of)
+        t.script(f"bin-{program}/{program}", f'printf "%s\\n" "$DISPLAY" "$#" "$@" >{t.path(program)}\n')
+        for env in ({}, {"DISPLAY": ":7"}):
+            sender = t.start(QUBE + "qfile-agent", "a", cwd=t.dir, env={"PROGRESS_TYPE": "gui", "PATH": folder_of, **env})
+            sender.write(struct.pack("<IIQI", errno.EEXIST, 0, 0, 6) + b"\x1b[2J`a")
+            sender.close_stdin()
+            equal(sender.wait(), 1)
+            shown = t.read(program).decode().splitlines()
+            equal(shown[:2 + len(more)], [env.get("DISPLAY", ":0"), str(len(more) + 1)] + more)
+            equal(shown[2 + len(more):], ['A file named "_[2J`a" already exists in QubesIncoming dir'])
+
+
 @case("filecopy-19 progress on a terminal and for programs")
 def _(t):
     t.file("a", bytes(3000))
@@ -285,6 +375,22 @@ def _(t):
         service.close_stdin()
         equal(service.wait(), status)
         equal(len(service.stdout), 20 if status == 121 else 0)
+
+
+@case("filecopy-20 the user's hook runs first, and can say nothing into the answer")
+def _(t):
+    env = {"QREXEC_REMOTE_DOMAIN": "work", "HOME": t.dir}
+    os.makedirs(os.path.join(t.root, "usr/lib/qubes"), exist_ok=True)
+    hook = os.path.join(t.root, "usr/lib/qubes/qvm_bookmark.sh")
+    with open(hook, "w", encoding="ascii") as file:
+        file.write(f"#!/bin/sh\ncat\necho nvm\necho nvm >&2\n: >{t.path('ran')}\nexit 3\n")
+    for mode, ran in ((0o644, False), (0o755, True)):
+        os.chmod(hook, mode)
+        service = t.start(QUBE + "filecopy-service", env=env)
+        service.write(END)
+        service.close_stdin()
+        equal((service.wait(), service.stdout.hex(), service.stderr), (0, "0000000000000000ad550a190000000000000000", b""))
+        equal(os.path.exists(t.path("ran")), ran)
 
 
 @case("filecopy-21 what comes from work arrives in QubesIncoming/work, mode 0700")

@@ -134,6 +134,50 @@ def _(t, sut):
         check(status != 0 and os.path.exists(home(sut, "vma", "a")), (body, status, err))
 
 
+def programs(above, name):
+    return [pid for pid in descendants(above) if name_of(pid) == name[:15]]
+
+
+# If this failed, a copy that was cut off would look like one that was not, or hang, or a move would lose the file.
+@both("kill -9 of whoever takes part in a copy: it fails, nothing half-written is there, and the source stays")
+def _(t, sut):
+    home(sut, "vma", "small", b"x")
+    with open(home(sut, "vma", "big"), "wb") as file:
+        file.truncate(1 << 36)
+    incoming, agent = home(sut, "vmb", "QubesIncoming/vma"), sut.qubes["vmb"].agent.pid
+    for victim in ("the receiver", "its parent", "the agent's worker", "the client", "the sender"):
+        move = sut.popen([t.path("bin/qvm-move"), "small", "big"], qube="vma", cwd=sut.inside("vma", "home/user"),
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_for(lambda: os.path.exists(incoming + "/small"), "the first file")
+        receivers = programs(agent, "qfile-unpacker")
+        child = [pid for pid in receivers if not descendants(pid)]
+        parent = [pid for pid in receivers if pid not in child]
+        chosen = {"the receiver": child, "its parent": parent,
+                  "the agent's worker": [pid for pid in programs(agent, "qrexec-agent") if parent[0] in children_of(pid)],
+                  "the client": programs(move.pid, "qrexec-client-vm"), "the sender": programs(move.pid, "qfile-agent")}[victim]
+        equal(len(chosen), 1, victim)
+        os.kill(chosen[0], signal.SIGKILL)
+        _, err = move.communicate(timeout=HANG)
+        check(move.returncode not in (0, -signal.SIGKILL), (victim, move.returncode, err))
+        wait_for(lambda: not programs(agent, "qfile-unpacker"), "the receiver's end")
+        equal(os.listdir(incoming), ["small"], victim)
+        equal(sorted(n for n in os.listdir(home(sut, "vma", "")) if n in ("big", "small")), ["big", "small"], victim)
+        os.unlink(incoming + "/small")
+    # And the next copy is as the first.
+    os.unlink(home(sut, "vma", "big"))
+    equal(run(t, sut, "qvm-move", "small")[0], 0)
+    equal(arrived(sut, "small"), b"x")
+
+
+def children_of(pid):
+    return [child for child in descendants(pid) if parent_of(child) == pid]
+
+
+def parent_of(pid):
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return int(file.read().rsplit(b")", 1)[1].split()[1])
+
+
 @both("policy decides: a refused copy leaves nothing on either side")
 def _(t, sut):
     home(sut, "vmb", "a", b"x")

@@ -6,8 +6,10 @@ file that looks like a whole one, or end a program otherwise than by a decision 
 """
 
 import ctypes
+import fcntl
 import json
 import random
+import termios
 import traceback
 
 from filecopy_common import *
@@ -165,13 +167,13 @@ def _(t):
     equal(said, str(len(streams)))
 
 
-@case("cut at every byte, what is visible is whole, and the sender is told")
+@case("cut at every byte, what is visible is whole, or in dom0 has mode 0, and the sender is told")
 def _(t):
-    for cut in range(0, len(SAMPLE), 1 if CONFINED else 7):
-        r = receive(t, SAMPLE[:cut])
+    for cut, dom0 in ((cut, dom0) for cut in range(0, len(SAMPLE), 1 if CONFINED else 7) for dom0 in (False, True)):
+        r = receive(t, SAMPLE[:cut], dom0=dom0)
         check(r.status in (118, 121), (cut, r.status, r.err))
-        for path, (kind, _, size) in r.tree().items():
-            if kind == FILE:
+        for path, (kind, mode, size) in r.tree().items():
+            if kind == FILE and not (dom0 and mode == 0):
                 equal(size, len(CONTENT[os.fsencode(path)]), (cut, path))
                 with open(os.path.join(r.place, path), "rb") as file:
                     equal(file.read(), CONTENT[os.fsencode(path)], (cut, path))
@@ -272,6 +274,31 @@ def _(t):
     equal((sender.wait(), receiver.wait()), (1, errno.ENOSPC), receiver.stderr)
     check(b'No space left on device; Last file: b"' in sender.stderr, sender.stderr)
     check(receiver.stderr.endswith(b"a\n") and b"\nb" not in receiver.stderr, receiver.stderr)
+
+
+@case("with --wait-for-space a file waits until it fits and the margin stays free")
+def _(t):
+    place = t.path("to")
+    os.mkdir(place)
+    script = t.script("small", f"""mount -t tmpfs -o size=4m small "$4" && head -c 3m /dev/zero >"$4/filler" || exit 90
+(until [ -e {t.path('go')} ]; do sleep 0.05; done; rm "$4/filler") &
+"$@"; r=$?; ls "$4" >&2; exit $r
+""")
+    if t.start("/usr/bin/unshare", "-rm", "/bin/true").wait():
+        raise Skip("no user namespaces")
+    stream = entry("a", data=os.urandom(100000)) + END
+    receiver = t.start("/usr/bin/unshare", "-rm", script, QUBE + "qfile-unpacker", f"-w{1 << 20}", "", place)
+    receiver.write(stream)
+    wait_for(lambda: unread(receiver) == 0 and children_wait(receiver), "it waits with all of the file in its hands")
+    equal(receiver.stdout, b"")
+    t.file("go")
+    equal((receiver.wait(), receiver.stderr), (0, b"a\n"))
+    equal(struct.unpack("<IIQ", receiver.stdout[:16]), (0, 0, zlib.crc32(stream)))
+
+
+def unread(program_started):
+    """Bytes on the way to it."""
+    return struct.unpack("i", fcntl.ioctl(program_started.popen.stdin, termios.FIONREAD, bytes(4)))[0]
 
 
 @case("what the user moves out of the destination meanwhile gets nothing more (QSB-014)")

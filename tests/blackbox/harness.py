@@ -54,6 +54,8 @@ import threading
 import time
 import traceback
 
+from system import descendants
+
 HANG = float(os.environ.get("SKERRY_HANG", "90"))  # seconds until a wait is called a hang
 
 # --- the wire (doc/protocol/qrexec.md, sections 2 and 3) -----------------------------------------
@@ -507,20 +509,6 @@ class Program:
     def rss_kib(self):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
             return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
-
-
-def descendants(pid):
-    """Every living descendant of a process."""
-    found = []
-    for path in glob.glob(f"/proc/{pid}/task/*/children"):
-        try:
-            with open(path, encoding="ascii") as file:
-                children = [int(child) for child in file.read().split()]
-        except OSError:
-            continue
-        for child in children:
-            found += [child] + descendants(child)
-    return found
 
 
 def name_of(pid):

@@ -11,6 +11,7 @@ Used by the end-to-end tests, the soak, the benchmarks and ./run. Everything liv
 Run as root it starts everything as nobody: an agent that is root would ask PAM for every call.
 """
 
+import glob
 import json
 import os
 import pwd
@@ -31,6 +32,20 @@ PLACES = {
     "bench-service": "bench", "bench-service-socket": "bench", "bench-service-bulk": "bench",
     "bench-reference": "bench", "bench-ring": "bench", "bench-policy": "bench",
 }
+
+
+def descendants(pid):
+    """Every living descendant of a process."""
+    found = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        try:
+            with open(path, encoding="ascii") as file:
+                children = [int(child) for child in file.read().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child] + descendants(child)
+    return found
 
 
 class NotStarted(Exception):

@@ -69,6 +69,7 @@ static const struct row {
         {"leave-core", CONFINE_LIMITS | CONFINE_NO_NEW_PRIVS, EPERM, false},
         {"open-secret", CONFINE_LANDLOCK, EACCES, false},
         {"open-to-write", CONFINE_LANDLOCK, EACCES, false},
+        {"empty-file", CONFINE_LANDLOCK, EACCES, false},
         {"create-file", CONFINE_LANDLOCK, EACCES, false},
         {"list-folder", CONFINE_LANDLOCK, EACCES, false},
         {"remove-file", CONFINE_LANDLOCK, EACCES, false},
@@ -288,6 +289,52 @@ static void check_listed_programs(void)
 	check_listed_path(true, CONFINE_LANDLOCK, "run-foreign", EACCES);
 }
 
+/* Who may read everything can change nothing; that an open to read empties no file is left to the filter. */
+static void check_reading_all(void)
+{
+	static const struct confine_call to_read[] = {
+	        CONFINE_CALLS_BASE,
+	        {"openat",
+	         "to read",
+	         1,
+	         {{.arg = 2, .mask = O_ACCMODE | O_CREAT | O_TRUNC, .value = 0}}},
+	};
+	static const struct {
+		const char *attack;
+		uint32_t mechanism;
+		int want;
+	} cases[] = {
+	        {"open-secret", CONFINE_LANDLOCK, 0},
+	        {"list-folder", CONFINE_LANDLOCK, 0},
+	        {"open-to-write", CONFINE_LANDLOCK, EACCES},
+	        {"create-file", CONFINE_LANDLOCK, EACCES},
+	        {"remove-file", CONFINE_LANDLOCK, EACCES},
+	        {"make-folder", CONFINE_LANDLOCK, EACCES},
+	        {"run-program", CONFINE_LANDLOCK, EACCES},
+	        {"attach", CONFINE_LANDLOCK, EPERM},
+	        {"read-memory", CONFINE_LANDLOCK, EACCES},
+	        {"open-secret", CONFINE_SECCOMP, 0},
+	        {"open-to-write", CONFINE_SECCOMP, KILLED},
+	        {"empty-file", CONFINE_SECCOMP, KILLED},
+	        {"create-file", CONFINE_SECCOMP, KILLED},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct confine_rights rights = rights_of(cases[i].mechanism | CONFINE_NO_NEW_PRIVS);
+		int r;
+
+		rights.reads_all = true;
+		rights.calls = to_read;
+		rights.n_calls = ARRAY_LEN(to_read);
+		restore();
+		r = run(attack_find(cases[i].attack), &rights);
+		report(r == cases[i].want, "%s where everything may be read, by %s",
+		       cases[i].attack, mechanism_name(cases[i].mechanism));
+		if (r != cases[i].want)
+			printf("# got %d, expected %d\n", r, cases[i].want);
+	}
+}
+
 /* For who must signal processes that it did not start, and for who has rights over other namespaces. */
 static void check_loosened(void)
 {
@@ -455,6 +502,7 @@ int main(void)
 	check_created_path(CONFINE_LANDLOCK, "read-below", EACCES);
 	check_created_path(CONFINE_LANDLOCK, "move-below", EACCES);
 	check_created_path(CONFINE_SECCOMP, "move-below", KILLED);
+	check_reading_all();
 	check_loosened();
 	check_table_mistakes();
 	end_world();

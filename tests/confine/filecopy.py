@@ -27,6 +27,7 @@ RECEIVERS = {"qfile-unpacker": [QUBE + "qfile-unpacker", ""],
 def world(t, memory_max=MEMORY_MAX):
     """What there is to attack: texts for SKERRY_ATTACK_WORLD."""
     t.file("w/secret", "secret")
+    t.file("w/victim", "victim")
     t.script("w/runs", "exit 0\n")
     t.listen(t.path("w/socket"))
     abstract = t.own(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
@@ -61,6 +62,7 @@ def attack(program, name):
         equal((t.read("w/secret"), os.listdir(t.path("into"))), (b"secret", ["secret"])
               if name != "climb-by-link" else (b"secret", os.listdir(t.path("into"))))
         check(not os.path.exists(t.path("w/climbed")), "a file outside")
+        equal(t.read("w/victim"), b"victim")
 
 
 def attack_sender(name):
@@ -78,7 +80,7 @@ def attack_sender(name):
         result = re.search(rf"attack {name}: (\d+)\n", said)
         equal(bool(result) and int(result[1]) == 0, name in SENDER_MAY, said)
         check(result or status == 128 + 31, f"it ended without an answer: {status} {said}")
-        equal(t.read("w/secret"), b"secret")
+        equal((t.read("w/secret"), t.read("w/victim")), (b"secret", b"victim"))
 
 
 if __name__ == "__main__":
