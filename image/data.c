@@ -122,15 +122,12 @@ static int prepare(const struct data_disks *d, const struct wish *w, const char 
 {
 	char disk[NAME_MAX + 1], partition[NAME_MAX + 1];
 
-	if (d->unfinished[0]) {
-		(void)snprintf(partition, sizeof(partition), "%s", d->unfinished);
-		if (data_disk_of(partition, disk))
-			return -1;
-	} else {
-		(void)snprintf(disk, sizeof(disk), "%s", blank);
-		if (data_name(disk, DATA_NAME_NEW, true, partition))
-			return -1;
-	}
+	/* One that was cut off may have the partitions of an older image: from the beginning. */
+	if (d->unfinished[0] ? data_disk_of(d->unfinished, disk)
+	                     : snprintf(disk, sizeof(disk), "%s", blank) < 0)
+		return -1;
+	if (data_name(disk, DATA_NAME_NEW, true, partition))
+		return -1;
 	LOG("%s is prepared to keep all state", disk);
 	(void)snprintf(device, PATH_MAX, "/dev/%s", partition);
 	return format(device, w->encrypt) || data_name(disk, DATA_NAME, false, partition) ? -1 : 0;
@@ -261,6 +258,49 @@ static int place_all(const char *device)
 	return 0;
 }
 
+/* The slot that GRUB started this image from says so on the command line. */
+static int say_running(void)
+{
+	OWNED_FD int in = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	OWNED_FD int out = -1;
+	char text[4096], *at;
+	ssize_t n = in < 0 ? 0 : read(in, text, sizeof(text) - 1);
+
+	text[MAX(n, 0)] = '\0';
+	at = strstr(text, "skerry.slot=");
+	if (!at || (at[12] != 'a' && at[12] != 'b'))
+		return 0;
+	out = open(DATA_SLOTS_PLACE "/running", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	return out < 0 ? -1 : fd_write_all(out, at + 12, 1);
+}
+
+/* Links to the partitions for images of dom0, if this disk has them, for who reads and writes those. */
+static int show_slots(const struct wish *w)
+{
+	static const char *const names[DATA_SLOTS] = {"a", "b", "state"};
+	static struct data_disks d;
+	char disk[NAME_MAX + 1], from[PATH_MAX], to[PATH_MAX];
+
+	data_look(&d, w->disk[0] ? w->disk : NULL);
+	/* The kernel knows the first name of one that was made just now. */
+	if (data_disk_of(d.partition[0] ? d.partition : d.unfinished, disk))
+		return -1;
+	data_look(&d, disk);
+	for (size_t i = 0; i < DATA_SLOTS; i++) {
+		if (!d.slots[i][0])
+			return 0;
+	}
+	if (mkdir(DATA_SLOTS_PLACE, 0755) && errno != EEXIST)
+		return -1;
+	for (size_t i = 0; i < DATA_SLOTS; i++) {
+		(void)snprintf(from, sizeof(from), "/dev/%s", d.slots[i]);
+		(void)snprintf(to, sizeof(to), DATA_SLOTS_PLACE "/%s", names[i]);
+		if (symlink(from, to) && errno != EEXIST)
+			return -1;
+	}
+	return say_running();
+}
+
 int main(int argc, char **argv)
 {
 	char device[PATH_MAX];
@@ -281,5 +321,10 @@ int main(int argc, char **argv)
 	if (r <= 0)
 		return r == 0 ? 0 : 1;
 	(void)mkdir(PLACE, 0755);
-	return mount_data(device) || place_all(device) ? 1 : 0;
+	if (mount_data(device) || place_all(device))
+		return 1;
+	/* Without them dom0 is what it is, and cannot be replaced. */
+	if (show_slots(&w))
+		LOG_ERRNO("the slots for images of dom0 are not to be had");
+	return 0;
 }

@@ -18,10 +18,15 @@
 #define DATA_NAME_NEW  "skerry-new" /* being made: nobody has put anything into it yet */
 #define DATA_DISKS_MAX 16U
 
+/* Partitions for images of dom0, and how those are called who read them: doc/updates.md. */
+#define DATA_SLOTS       3U
+#define DATA_SLOTS_PLACE "/run/skerry-slots"
+
 struct data_disks {
 	char partition[NAME_MAX + 1];             /* DATA_NAME; "" none */
 	char unfinished[NAME_MAX + 1];            /* DATA_NAME_NEW; "" none */
 	unsigned int n_partitions;                /* called DATA_NAME */
+	char slots[DATA_SLOTS][NAME_MAX + 1];     /* a, b, the state; "" none */
 	char disks[DATA_DISKS_MAX][NAME_MAX + 1]; /* that could take it */
 	size_t n_disks;
 };
@@ -32,7 +37,7 @@ void data_look(struct data_disks *ret_disks, const char *only);
 /** data_blank() - whether nothing was ever written to a disk: its first and last MiB; 1, 0, -1 */
 int data_blank(const char *disk) MUST_CHECK;
 
-/** data_name() - the disk's one partition is called this from now on; 0, or -1 after a log line.
+/** data_name() - the disk's first partition is called this from now on; 0, or -1 after a log line.
  *  @fresh: with a new identity, and its node is waited for: @ret_partition */
 int data_name(const char *disk, const char *name, bool fresh, char ret_partition[NAME_MAX + 1])
         MUST_CHECK;

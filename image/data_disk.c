@@ -64,12 +64,25 @@ static bool of_disk(const char *name, const char *disk)
 	return strcmp(name, disk) == 0 || access(path, F_OK) == 0;
 }
 
+static void look_for_slot(struct data_disks *d, const char *name, const char *uevent)
+{
+	static const char *const lines[DATA_SLOTS] = {"PARTNAME=" GPT_SLOT_A "\n",
+	                                              "PARTNAME=" GPT_SLOT_B "\n",
+	                                              "PARTNAME=" GPT_STATE "\n"};
+
+	for (size_t i = 0; i < DATA_SLOTS; i++) {
+		if (strstr(uevent, lines[i]))
+			(void)snprintf(d->slots[i], sizeof(d->slots[i]), "%s", name);
+	}
+}
+
 static void look_at(struct data_disks *d, const char *name)
 {
 	char uevent[1024];
 
 	if (read_text(name, "uevent", uevent, sizeof(uevent)) < 0)
 		return;
+	look_for_slot(d, name, uevent);
 	if (strstr(uevent, "PARTNAME=" DATA_NAME "\n")) {
 		(void)snprintf(d->partition, sizeof(d->partition), "%s", name);
 		d->n_partitions++;

@@ -10,6 +10,7 @@
 
 #define MIB           (1ULL << 20)
 #define SMALLEST      (8 * MIB)
+#define SLOT_BYTES    (256 * MIB) /* four times an image of today; chosen */
 #define HEAD_LEN      92U
 #define ENTRIES       128U
 #define ENTRY_LEN     128U
@@ -26,7 +27,8 @@ struct layout {
 	uint32_t sector;
 	uint64_t last;       /* sector of the disk */
 	uint64_t table;      /* sectors that the entries take */
-	uint64_t begin, end; /* sectors of the partition, both included */
+	uint64_t begin, end; /* sectors of the data's partition, both included */
+	bool slots;          /* the others stand behind it */
 };
 
 static void put(uint8_t *at, uint64_t value, size_t len)
@@ -35,16 +37,41 @@ static void put(uint8_t *at, uint64_t value, size_t len)
 		at[i] = (uint8_t)(value >> (8 * i));
 }
 
+static void fill_entry(uint8_t *entry, uint64_t begin, uint64_t end, const uint8_t id[16],
+                       const char *name)
+{
+	memcpy(entry, type_linux, sizeof(type_linux));
+	memcpy(entry + ENTRY_GUID_AT, id, 16);
+	put(entry + 32, begin, 8);
+	put(entry + 40, end, 8);
+	for (size_t i = 0; i < GPT_NAME_MAX && name[i]; i++)
+		put(entry + 56 + 2 * i, (uint8_t)name[i], 2);
+}
+
+/* The data's identity is random; those of the others follow from it, so that a second writing finds them again. */
 static void fill_table(uint8_t table[TABLE_LEN], const struct layout *l, const uint8_t id[32],
                        const char *name)
 {
+	static const struct {
+		const char *name;
+		uint64_t bytes;
+	} others[GPT_SLOTS] = {{GPT_SLOT_A, SLOT_BYTES},
+	                       {GPT_SLOT_B, SLOT_BYTES},
+	                       {GPT_STATE, MIB}};
+	uint64_t begin = l->end + 1;
+	uint8_t other_id[16];
+
 	memset(table, 0, TABLE_LEN);
-	memcpy(table, type_linux, sizeof(type_linux));
-	memcpy(table + ENTRY_GUID_AT, id + 16, 16);
-	put(table + 32, l->begin, 8);
-	put(table + 40, l->end, 8);
-	for (size_t i = 0; i < GPT_NAME_MAX && name[i]; i++)
-		put(table + 56 + 2 * i, (uint8_t)name[i], 2);
+	fill_entry(table, l->begin, l->end, id + 16, name);
+	for (size_t i = 0; l->slots && i < GPT_SLOTS; i++) {
+		uint64_t sectors = others[i].bytes / l->sector;
+
+		memcpy(other_id, id + 16, sizeof(other_id));
+		other_id[15] ^= (uint8_t)(i + 1);
+		fill_entry(table + (i + 1) * ENTRY_LEN, begin, begin + sectors - 1, other_id,
+		           others[i].name);
+		begin += sectors;
+	}
 }
 
 static void fill_head(uint8_t *head, const struct layout *l, const uint8_t id[32],
@@ -115,6 +142,9 @@ int gpt_write(int fd, uint64_t bytes, uint32_t sector, const uint8_t id[32], con
 	l.table = TABLE_LEN / sector;
 	l.begin = MIB / sector;
 	l.end = (l.last - l.table - 1) / l.begin * l.begin - 1;
+	l.slots = bytes >= GPT_SLOTS_FROM;
+	if (l.slots)
+		l.end -= (2 * SLOT_BYTES + MIB) / sector;
 	fill_table(table, &l, id, name);
 	fill_mbr(mbr, &l);
 	if (write_copy(fd, &l, id, table, true) || write_at(fd, mbr, sector, 0))

@@ -53,7 +53,8 @@ struct update {
 static const char help[] =
         "usage: qubes-dom0-update [--check-only] [--just-print-progress] [--force-xen-upgrade]\n"
         "                         [OPTION...] [PACKAGE...]\n"
-        "Downloads packages for dom0 in the qube that the property updatevm names, checks them, and\n"
+        "Downloads packages for dom0 in the qube that the property updatevm names, checks them, "
+        "and\n"
         "installs an image of dom0 that is among them (skerry image shows it).\n"
         "Options that are not known here are the downloader's (dnf). Without a package: " PACKAGE
         ".\n";

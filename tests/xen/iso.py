@@ -24,12 +24,12 @@ def make(image, out, **env):
                           check=False).returncode == 0
 
 
-def boots(disc, tmp, *options):
-    """Seconds until all was ready, or None; what the console said."""
+def boots(disc, tmp, *options, reboots=False):
+    """Seconds until all was ready, or None; what the console said. reboots: the machine goes on after a restart."""
     console = os.path.join(tmp, "console")
     began = time.monotonic()
-    command = ["nice", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", machine.CPU, "-m", "1280", "-display", "none",
-               "-no-reboot", "-net", "none", "-serial", "file:" + console, "-monitor", "none", *options]
+    command = [*machine.NICE, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", machine.CPU, "-m", "1280", "-display", "none",
+               *([] if reboots else ["-no-reboot"]), "-net", "none", "-serial", "file:" + console, "-monitor", "none", *options]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr) as proc:
         ready = None
         while proc.poll() is None and time.monotonic() - began < HANG and ready is None:

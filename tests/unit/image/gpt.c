@@ -89,6 +89,60 @@ static void test_a_new_name_keeps_the_identity(void **state)
 	(void)fclose(file);
 }
 
+/* The data's partition ends where the slots begin, and what has them is found again after a second writing. */
+static void test_a_large_disk_has_slots(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t mib;
+	} rows[] = {{"data", 0}, {GPT_SLOT_A, 256}, {GPT_SLOT_B, 256}, {GPT_STATE, 1}};
+	static const uint32_t sectors[] = {512, 4096};
+	static uint8_t table[128 * 128], again[128 * 128];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sectors); i++) {
+		FILE *file = tmpfile();
+		int fd = fileno(file);
+		uint64_t next = (1 << 20) / sectors[i];
+
+		assert_int_equal(ftruncate(fd, (off_t)GPT_SLOTS_FROM), 0);
+		assert_int_equal(gpt_write(fd, GPT_SLOTS_FROM, sectors[i], id, "new"), 0);
+		assert_int_equal(pread(fd, again, sizeof(again), 2 * (off_t)sectors[i]),
+		                 (ssize_t)sizeof(again));
+		assert_int_equal(gpt_write(fd, GPT_SLOTS_FROM, sectors[i], id, "data"), 0);
+		assert_int_equal(pread(fd, table, sizeof(table), 2 * (off_t)sectors[i]),
+		                 (ssize_t)sizeof(table));
+		assert_memory_equal(table + 128, again + 128, sizeof(table) - 128);
+		for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+			const uint8_t *entry = table + 128 * k;
+			uint64_t begin = get(entry + 32, 8), end = get(entry + 40, 8);
+
+			assert_int_equal(begin, next);
+			next = end + 1;
+			for (size_t c = 0; c <= strlen(rows[k].name); c++)
+				assert_int_equal(get(entry + 56 + 2 * c, 2), rows[k].name[c]);
+			if (rows[k].mib)
+				assert_int_equal((next - begin) * sectors[i], rows[k].mib << 20);
+			for (size_t other = 0; other < k; other++)
+				assert_memory_not_equal(entry + 16, table + 128 * other + 16, 16);
+		}
+		assert_true(next * sectors[i] <= GPT_SLOTS_FROM - 128 * 128 - sectors[i]);
+		assert_int_equal(get(table + 128 * ARRAY_LEN(rows), 8), 0);
+		(void)fclose(file);
+	}
+	/* A byte less, and it has one partition, as before. */
+	{
+		FILE *file = tmpfile();
+
+		assert_int_equal(ftruncate(fileno(file), (off_t)GPT_SLOTS_FROM), 0);
+		assert_int_equal(gpt_write(fileno(file), GPT_SLOTS_FROM - 512, 512, id, "data"), 0);
+		assert_int_equal(pread(fileno(file), table, sizeof(table), 1024),
+		                 (ssize_t)sizeof(table));
+		assert_int_equal(get(table + 128, 8), 0);
+		(void)fclose(file);
+	}
+}
+
 static void test_what_cannot_hold_it_is_refused(void **state)
 {
 	(void)state;
@@ -101,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_both_copies_are_whole),
 	        cmocka_unit_test(test_a_new_name_keeps_the_identity),
+	        cmocka_unit_test(test_a_large_disk_has_slots),
 	        cmocka_unit_test(test_what_cannot_hold_it_is_refused),
 	};
 
