@@ -21,7 +21,7 @@ libzstd-dev bubblewrap passt poppler-utils"
 # Only the tier xen needs these.
 xen_packages="qemu-system-x86 zstd xorriso grub-common grub-pc-bin grub-efi-amd64-bin mtools dosfstools ovmf e2fsprogs signify-openbsd"
 test_packages="clang clang-format graphviz clang-tidy cppcheck shellcheck codespell mandoc spin binutils strace
-util-linux poppler-utils graphicsmagick librsvg2-bin gnupg openssh-client scrypt gzip sqv rpm signify-openbsd"
+util-linux poppler-utils graphicsmagick librsvg2-bin gnupg openssh-client scrypt gzip xz-utils zstd sqv rpm signify-openbsd"
 
 say() { printf '%s\n' "setup: $*" >&2; }
 

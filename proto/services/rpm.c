@@ -29,6 +29,11 @@ enum {
 	TAG_VERSION = 1001,
 	TAG_RELEASE = 1002,
 	TAG_EPOCH = 1003,
+	TAG_SUMMARY = 1004,
+	TAG_DESCRIPTION = 1005,
+	TAG_BUILD_TIME = 1006,
+	TAG_LICENSE = 1014,
+	TAG_URL = 1020,
 	TAG_ARCH = 1022,
 	TAG_PAYLOAD_DIGEST = 5092,
 	TAG_PAYLOAD_DIGEST_ALGO = 5093,
@@ -324,6 +329,32 @@ static bool take_digest(const struct entry *e, uint8_t dst[RPM_DIGEST_LEN])
 	return true;
 }
 
+/* The first text of an entry, whatever its bytes; of another type: none, for nobody depends on it. */
+static void take_about(const struct entry *e, char *dst, size_t room)
+{
+	size_t len;
+
+	if (e->type != T_STRING && e->type != T_I18N)
+		return;
+	len = strnlen((const char *)e->data, MIN(e->len, room - 1));
+	memcpy(dst, e->data, len);
+	dst[len] = '\0';
+}
+
+static void header_about(const struct entry *e, struct rpm_package *ret)
+{
+	if (e->tag == TAG_SUMMARY)
+		take_about(e, ret->untrusted_summary, sizeof(ret->untrusted_summary));
+	else if (e->tag == TAG_DESCRIPTION)
+		take_about(e, ret->untrusted_description, sizeof(ret->untrusted_description));
+	else if (e->tag == TAG_LICENSE)
+		take_about(e, ret->untrusted_license, sizeof(ret->untrusted_license));
+	else if (e->tag == TAG_URL)
+		take_about(e, ret->untrusted_url, sizeof(ret->untrusted_url));
+	else if (e->tag == TAG_BUILD_TIME && e->type == T_INT32 && e->count == 1)
+		ret->build_time = be32_get(e->data);
+}
+
 /* What is looked for in a main header; *ret_digest counts what names the payload. */
 static enum rpm_result header_entry(const struct entry *e, struct rpm_package *ret,
                                     unsigned int *ret_digest)
@@ -351,6 +382,7 @@ static enum rpm_result header_entry(const struct entry *e, struct rpm_package *r
 			return RPM_E_DIGEST;
 		return RPM_OK;
 	default:
+		header_about(e, ret);
 		return RPM_OK;
 	}
 }
@@ -403,7 +435,7 @@ size_t rpm_canonical_encode(uint8_t out[RPM_CANONICAL_MAX], const struct rpm_sig
                             const uint8_t header_sha256[RPM_DIGEST_LEN])
 {
 	static const char digits[] = "0123456789abcdef";
-	const uint32_t n = 3;
+	const uint32_t n = signature->len ? 3 : 2;
 	uint32_t digest_at = (uint32_t)signature->len;
 	uint32_t trailer = digest_at + 2 * RPM_DIGEST_LEN + 1;
 	const struct rpm_size size = {.n_entries = n, .data_len = trailer + RPM_ENTRY_LEN};
@@ -418,9 +450,11 @@ size_t rpm_canonical_encode(uint8_t out[RPM_CANONICAL_MAX], const struct rpm_sig
 	be32_put(p + 12, size.data_len);
 	p += RPM_PREFIX_LEN;
 	encode_entry(p, TAG_REGION_SIGNATURE, T_BIN, trailer, RPM_ENTRY_LEN);
-	encode_entry(p + RPM_ENTRY_LEN, signature->tag, T_BIN, 0, signature->len);
-	encode_entry(p + 2 * (size_t)RPM_ENTRY_LEN, TAG_SIG_SHA256, T_STRING, digest_at, 1);
-	memcpy(data, signature->openpgp, signature->len);
+	if (signature->len) {
+		encode_entry(p + RPM_ENTRY_LEN, signature->tag, T_BIN, 0, signature->len);
+		memcpy(data, signature->openpgp, signature->len);
+	}
+	encode_entry(p + (n - 1) * (size_t)RPM_ENTRY_LEN, TAG_SIG_SHA256, T_STRING, digest_at, 1);
 	for (size_t i = 0; i < RPM_DIGEST_LEN; i++) {
 		data[digest_at + 2 * i] = (uint8_t)digits[header_sha256[i] >> 4];
 		data[digest_at + 2 * i + 1] = (uint8_t)digits[header_sha256[i] & 15];

@@ -28,6 +28,7 @@
 #define RPM_ENTRIES_MAX   65535U      /* protocol */
 #define RPM_OPENPGP_MAX   4096U       /* of RSA with 16384 bits, and its subpackets; chosen */
 #define RPM_TEXT_MAX      255U        /* name, version, release, architecture; chosen */
+#define RPM_ABOUT_MAX     4095U       /* bytes kept of a text for people; chosen */
 
 enum rpm_result {
 	RPM_OK = 0,
@@ -61,6 +62,14 @@ struct rpm_package {
 	char release[RPM_TEXT_MAX + 1];
 	char arch[RPM_TEXT_MAX + 1];
 	uint8_t payload_sha256[RPM_DIGEST_LEN];
+	uint64_t
+	        payload_at; /* where the payload of what was written begins; package_check() says it */
+	uint32_t build_time; /* seconds since 1970; 0: not said */
+	/* For people, as they came, cut at their room; "" if there is none. Shown by an escaper only. */
+	char untrusted_license[RPM_TEXT_MAX + 1];
+	char untrusted_url[RPM_TEXT_MAX + 1];
+	char untrusted_summary[RPM_TEXT_MAX + 1];
+	char untrusted_description[RPM_ABOUT_MAX + 1];
 };
 
 /* All of these: @bytes are hostile. Test: tests/unit/proto/services/rpm.c, fuzz/rpm.c */
@@ -92,7 +101,8 @@ enum rpm_result rpm_signature_decode(const uint8_t *untrusted_rest, const struct
 enum rpm_result rpm_openpgp_check(const uint8_t *untrusted, size_t len, uint32_t *ret_tag)
         MUST_CHECK;
 
-/** rpm_header_decode() - the main header; every text of *ret is of letters, digits and "._+~^-" */
+/** rpm_header_decode() - the main header; every text of *ret that is not called untrusted is of letters,
+ *  digits and "._+~^-" */
 enum rpm_result rpm_header_decode(const uint8_t *rest, const struct rpm_size *size,
                                   struct rpm_package *ret) MUST_CHECK;
 
@@ -101,11 +111,19 @@ enum rpm_result rpm_header_decode(const uint8_t *rest, const struct rpm_size *si
 
 /**
  * rpm_canonical_encode() - lead and signature header, padded; behind them belong the main header and
- * the payload as they came. Returns the bytes written, at most RPM_CANONICAL_MAX.
+ * the payload as they came. A signature of no bytes is left out. Returns the bytes written, at most RPM_CANONICAL_MAX.
  */
 size_t rpm_canonical_encode(uint8_t out[RPM_CANONICAL_MAX], const struct rpm_signature *signature,
                             const struct rpm_package *package,
                             const uint8_t header_sha256[RPM_DIGEST_LEN]);
+
+/**
+ * rpm_version_compare() - as RPM does it: below 0, 0, above 0 if @a is older, the same, newer
+ *
+ * Runs of digits are compared as numbers, runs of letters as text, digits are newer than letters, '~' is older
+ * than the end, '^' newer than the end and older than all else; other characters only separate.
+ */
+int rpm_version_compare(const char *a, const char *b);
 
 const char *rpm_error(enum rpm_result result);
 

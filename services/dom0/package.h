@@ -27,6 +27,7 @@
 struct package_keys {
 	char *paths[PACKAGE_KEYS_MAX]; /* owned; files of OpenPGP keys */
 	size_t n;
+	bool unsigned_too; /* nobody is asked who signed it: for a user's own package, on request */
 	bool show; /* what sqv(1) says goes to standard error, as it is: for a user's own command */
 };
 

@@ -15,9 +15,10 @@
 struct package_files {
 	int in;        /* the package */
 	int out;       /* what becomes of it */
-	int signature; /* memory file: the OpenPGP packet */
+	int signature; /* memory file: the OpenPGP packet; empty: unsigned */
 	int header;    /* memory file: the main header with its prefix */
 	int result;    /* pipe: struct rpm_package */
+	bool unsigned_too;
 };
 
 /** package_split(), package_rewrite() - 0, an enum rpm_result, or a PACKAGE_E_ */

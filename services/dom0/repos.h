@@ -33,6 +33,9 @@ struct repos {
 /** repos_load() - those of a folder; none if it is not there. 0, or -1 after a log line */
 int repos_load(struct repos *repos, const char *folder) MUST_CHECK;
 
+/** repos_load_file() - adds those of a file; 0, or -1 after a log line */
+int repos_load_file(struct repos *repos, const char *path) MUST_CHECK;
+
 /** repos_find() - by id; NULL if there is none */
 const struct repo *repos_find(const struct repos *repos, const char *id);
 

@@ -114,7 +114,7 @@ def _(t):
 # Where the programs of dom0 that share one file of completions lie in a build.
 DOM0_COMMANDS = {"qubes-policy": "tools", "qubes-policy-editor": "tools", "qvm-backup": "tools/backup",
                  "qvm-backup-restore": "tools/backup", "qubes-dom0-update": "services/dom0", "rpmcanon": "services/dom0",
-                 "qvm-template": "services/dom0"}
+                 "qvm-template": "tools/template"}
 
 
 @case("completion: policy, backup and update commands offer the options they have, files and names", needs_bash())

@@ -72,3 +72,58 @@ class Keys:
 
     def close(self):
         subprocess.run(["gpgconf", "--homedir", self.folder, "--kill", "all"], check=False, timeout=60)
+
+
+# Packages of templates: a cpio archive with pieces of a tar archive of an image.
+
+def cpio_entry(name, data=b"", mode=0o100644, magic=b"070701", size=None):
+    name = name.encode("latin1") + b"\0"
+    size = len(data) if size is None else size
+    head = magic + b"".join(b"%08x" % n for n in (1, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, len(name), 0)) + name
+    return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
+
+
+def cpio(entries):
+    """entries: (name, data) or bytes that are one already"""
+    return b"".join(e if isinstance(e, bytes) else cpio_entry(*e) for e in entries) + cpio_entry("TRAILER!!!", mode=0)
+
+
+def tar_block(name, size, kind=b"0", regions=None, real=0, more=0):
+    """A header as GNU tar has it; regions: those of a sparse file's header."""
+    block = bytearray(512)
+    block[0:len(name)] = name.encode()
+    block[100:108], block[108:116], block[116:124] = b"0000644\0", b"0000000\0", b"0000000\0"
+    block[124:136] = b"%011o\0" % size if size < 8 ** 11 else b"\x80" + size.to_bytes(11, "big")
+    block[136:148], block[156:157], block[257:265] = b"00000000000\0", kind, b"ustar  \0"
+    for i, (offset, length) in enumerate(regions or []):
+        block[386 + 24 * i:386 + 24 * i + 24] = tar_region(offset, length)
+    if regions is not None:
+        block[482] = more
+        block[483:495] = tar_number(real)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def tar_number(n):
+    return b"%011o\0" % n if n < 8 ** 11 else b"\x80" + n.to_bytes(11, "big")
+
+
+def tar_region(offset, length):
+    return tar_number(offset) + tar_number(length)
+
+
+def tar_file(data, name="root.img"):
+    return tar_block(name, len(data)) + data + b"\0" * (-len(data) % 512) + b"\0" * 1024
+
+
+def template_entries(name, image_tar, conf="", menus=(), part=1000):
+    """The files of a template's package, in the order in which they stand there."""
+    folder = "./var/lib/qubes/vm-templates/" + name
+    entries = [(folder, b"", 0o40775)]
+    pieces = [image_tar[i:i + part] for i in range(0, len(image_tar), part)]
+    entries += [("%s/root.img.part.%02d" % (folder, i), piece) for i, piece in enumerate(pieces)]
+    if conf:
+        entries.append((folder + "/template.conf", conf.encode()))
+    entries += [("%s/%s" % (folder, file), text.encode()) for file, text in menus]
+    return entries

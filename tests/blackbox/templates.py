@@ -2,35 +2,8 @@
 # If this failed, the update qube could show dom0's user what no repository has, or give him a template that nobody signed.
 """qvm-template, qubes.TemplateSearch, qubes.TemplateDownload, and the services of dom0's repositories."""
 
-import atexit
-import tempfile
-
-from rpm_common import *
-from services_common import *
-
-REPO = """# ours
-[templates]
-name = Templates of $releasever
-enabled = 1
-gpgkey = file:///etc/qubes/repo-templates/keys/RPM-GPG-KEY-ours
-
-[testing]
-name = Others
-enabled=0
-gpgkey=file:///etc/qubes/repo-templates/keys/RPM-GPG-KEY-theirs
-"""
-RECORD = "qubes-template-{0}|0|{1}|1|{2}|{3}|2026-1-31 7:05|GPL|https://x/|A \x1b[31mtemplate|What is in it,\nover lines.|\n"
-KEYS = None
-
-
-def keys():
-    global KEYS
-    if KEYS is None:
-        folder = tempfile.mkdtemp(prefix="skerry-keys-")
-        KEYS = Keys(os.path.join(folder, "gnupg"), "ours", "theirs")
-        atexit.register(shutil.rmtree, folder, True)
-        atexit.register(KEYS.close)
-    return KEYS
+from system import ZERO_UUID
+from templates_common import *
 
 
 def system(t, sut):
@@ -38,22 +11,14 @@ def system(t, sut):
     sut.write("etc/qubes/repo-templates/t.repo", REPO)
     for name in ("ours", "theirs"):
         sut.write("etc/qubes/repo-templates/keys/RPM-GPG-KEY-" + name, keys().export(name))
-    return Qubesd(sut, "qubesd.sock", {"admin.property.Get+updatevm": b"0\0default=False type=vm sys-net"})
-
-
-def answer(sut, service, text, status=0):
-    """The update qube says this, whatever it is asked."""
-    data = text.encode("latin1") if isinstance(text, str) else text
-    sut.write("q/sys-net/answer-" + service, data)
-    path = sut.inside("sys-net", "etc/qubes-rpc", service)
-    if os.path.lexists(path):
-        os.unlink(path)
-    sut.service("sys-net", service, f"#!/bin/sh\ncat >{sut.inside('sys-net', 'asked')}\n"
-                                    f"cat {sut.inside('sys-net', 'answer-' + service)}\nexit {status}\n")
+    return Qubesd(sut, "qubesd.sock", {
+        "admin.property.Get+updatevm": b"0\0default=False type=vm sys-net",
+        "admin.vm.List": b"0\0dom0 class=AdminVM state=Running uuid=%s\n" % ZERO_UUID.encode(),
+        "admin.vm.List+": b"0\0dom0 class=AdminVM state=Running uuid=%s\n" % ZERO_UUID.encode()})
 
 
 def template(sut, *words):
-    return sut.run(None, os.path.join(BUILD, "services/dom0/qvm-template"), *words)
+    return sut.run(None, os.path.join(BUILD, "tools/template/qvm-template"), "--cachedir=" + sut.folder("cache"), *words)
 
 
 def templates(name):
@@ -69,20 +34,22 @@ def _(t, sut):
     good = RECORD.format("debian-12", "4.2", "templates", 5 << 20) + RECORD.format("fedora-40", "4.3", "testing", 1)
     answer(sut, "qubes.TemplateSearch", good)
     got = template(sut, "--enablerepo=testing", "--refresh", "list")
-    equal((got.returncode, got.stdout), (0, b"debian-12                    4.2-1  templates  A \\x1b[31mtemplate\n"
-                                            b"fedora-40                    4.3-1  testing  A \\x1b[31mtemplate\n"), got.stderr)
+    equal((got.returncode, got.stdout), (0, b"Available Templates\ndebian-12  0:4.2-1  templates\n"
+                                            b"fedora-40  0:4.3-1  testing\n"), got.stderr)
     with open(sut.inside("sys-net", "asked"), encoding="utf-8") as file:
         asked = file.read()
     check(asked.startswith("--enablerepo=testing\n--refresh\n*\n---\n" + REPO), asked[:300])
     check("###!Q!BEGIN-QUBES-WRAPPER!Q!###\n#/etc/qubes/repo-templates/keys/RPM-GPG-KEY-ours\n#" in asked, asked[300:600])
-    got = json.loads(template(sut, "--json", "list").stdout)
-    equal([(r["name"], r["size"], r["summary"]) for r in got],
-          [("debian-12", 5 << 20, "A \\x1b[31mtemplate"), ("fedora-40", 1, "A \\x1b[31mtemplate")])
-    equal(template(sut, "search", "FEDORA", "lines").stdout.split()[0], b"fedora-40")
-    equal(template(sut, "search", "nosuch").returncode, 1)
+    got = json.loads(template(sut, "info", "--machine-readable-json").stdout)["available"]
+    equal([(r["name"], r["size"], r["summary"], r["buildtime"]) for r in got],
+          [("debian-12", 5 << 20, "A \\x1b[31mtemplate", "2026-01-31 07:05:00"), ("fedora-40", 1, "A \\x1b[31mtemplate", "2026-01-31 07:05:00")])
+    equal(template(sut, "search", "FEDORA", "plate").stdout, b"fedora-40  A \\x1b[31mtemplate\n")
+    equal([template(sut, "search", *words).returncode for words in (["nosuch"], ["FEDORA", "lines"], ["--all", "lines", "x"])], [1, 1, 0])
     answer(sut, "qubes.TemplateSearch", RECORD.format("debian-12", "4.2", "templates", 5 << 20))
     got = template(sut, "info", "debian-*")
-    check(b"Version     0:4.2-1\n" in got.stdout and b"\x1b" not in got.stdout, got.stdout)
+    check(b"Version     : 4.2\n" in got.stdout and b"\n            : over lines." in got.stdout and b"\x1b" not in got.stdout, got.stdout)
+    equal(template(sut, "info", "--machine-readable").stdout,
+          b"available|debian-12|0|4.2|1|templates|5242880|2026-01-31 07:05:00||GPL|https://x/|A \\x1b[31mtemplate|What is in it,|over lines.\n")
     for spec in ("debian-12", "debian-12-4.2", "debian-12-4.2-1", "debian-12-0:4.2-1", "d*"):
         equal(template(sut, "list", spec).returncode, 0, spec)
     for text, said in ((good, b"not asked for"), (good[:-2] + "|x|\n", b"eleven fields"), (good.replace("|GPL", ""), b"eleven fields"),
@@ -95,7 +62,7 @@ def _(t, sut):
     answer(sut, "qubes.TemplateSearch", good, status=3)
     got = template(sut, "list")
     equal((got.returncode, got.stdout), (1, b""), "the call failed")
-    for words in ([], ["list", "a", "b"], ["info"], ["--nonsense", "list"], ["--repoid=a;b", "list"], ["nosuch"]):
+    for words in ([], ["--nonsense", "list"], ["--repoid=a;b", "list"], ["nosuch"], ["install"], ["list", "--nonsense"]):
         equal(template(sut, *words).returncode, 2, words)
     equal(template(sut, "info", "a b").returncode, 1)
 
@@ -108,7 +75,7 @@ def _(t, sut):
     answer(sut, "qubes.TemplateSearch", RECORD.format("debian-12", "4.2", "templates", 5 << 20))
     ours = keys().package("ours", b"p" * 300000, name="qubes-template-debian-12", version="4.2")
     answer(sut, "qubes.TemplateDownload", ours)
-    got = template(sut, "--downloaddir=" + folder, "download", "debian-12")
+    got = template(sut, "download", "--retries=1", "--downloaddir=" + folder, "debian-12")
     wanted = os.path.join(folder, "qubes-template-debian-12-4.2-1.noarch.rpm")
     equal((got.returncode, got.stdout.decode()), (0, wanted + "\n"), got.stderr)
     with open(wanted, "rb") as file:
@@ -119,12 +86,12 @@ def _(t, sut):
                           (keys().package("ours", name="qubes-template-debian-12", version="4.1"), b"it is qubes-template-debian-12-4.1-1"),
                           (ours[:-1], b"not what was signed"), (b"", b"ends too early")):
         answer(sut, "qubes.TemplateDownload", package)
-        got = template(sut, "--downloaddir=" + folder, "download", "debian-12")
+        got = template(sut, "download", "--retries=1", "--downloaddir=" + folder, "debian-12")
         equal((got.returncode, got.stdout, os.listdir(folder)), (1, b"", []), said)
         check(said in got.stderr, got.stderr)
     answer(sut, "qubes.TemplateSearch", RECORD.format("debian-12", "4.2", "elsewhere", 1))
     got = template(sut, "download", "debian-12")
-    check(got.returncode == 1 and b"no repository of dom0" in got.stderr, got.stderr)
+    check(got.returncode == 1 and b"no repository of ours" in got.stderr, got.stderr)
 
 
 DNF = """#!/bin/sh
@@ -154,7 +121,7 @@ def _(t, sut):
     with open(sut.inside("sys-net", "home/user/key"), "rb") as file:
         equal(file.read(), keys().export("ours"))
     folder = sut.folder("downloads")
-    got = template(sut, "--downloaddir=" + folder, "download", "debian-12")
+    got = template(sut, "download", "--retries=1", "--downloaddir=" + folder, "debian-12")
     equal((got.returncode, os.listdir(folder)), (0, ["qubes-template-debian-12-4.2-1.noarch.rpm"]), got.stderr)
     with open(sut.inside("sys-net", "home/user/spec"), encoding="ascii") as file:
         equal(file.read(), "qubes-template-debian-12-4.2-1\n")

@@ -14,6 +14,9 @@
 struct admin_reply volume_import(const char *qube, const char *volume, const char *file,
                                  long long size);
 
+/** volume_import_fd() - the same of what a descriptor gives; @size: bytes, or VOLUME_IMPORT_NO_RESIZE */
+struct admin_reply volume_import_fd(const char *qube, const char *volume, int fd, long long size);
+
 /** size_parse() - "10GiB", "5G", "4096"; -1: another form, or too large */
 long long size_parse(const char *text);
 

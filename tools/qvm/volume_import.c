@@ -111,14 +111,25 @@ static struct admin_reply run_in_dom0(const char *service, const char *volume, c
 	return run(argv, file, head);
 }
 
+struct admin_reply volume_import_fd(const char *qube, const char *volume, int fd, long long size)
+{
+	const char *service = size == VOLUME_IMPORT_NO_RESIZE ? "admin.vm.volume.Import"
+	                                                      : "admin.vm.volume.ImportWithSize";
+	const char *head = size >= 0 ? arena_printf("%lld\n", size) : "";
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (admin_in_dom0())
+		return run_in_dom0(service, volume, qube, fd, head);
+	return run((const char *const[]){"qrexec-client-vm", qube,
+	                                 arena_printf("%s+%s", service, volume), NULL},
+	           fd, head);
+}
+
 struct admin_reply volume_import(const char *qube, const char *volume, const char *file,
                                  long long size)
 {
 	OWNED_FD int fd =
 	        strcmp(file, "-") == 0 ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
-	const char *service = size == VOLUME_IMPORT_NO_RESIZE ? "admin.vm.volume.Import"
-	                                                      : "admin.vm.volume.ImportWithSize";
-	const char *head = "";
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
@@ -130,12 +141,5 @@ struct admin_reply volume_import(const char *qube, const char *volume, const cha
 			        "QubesException",
 			        arena_printf("%s: its size is not known; give --size", file));
 	}
-	if (size >= 0)
-		head = arena_printf("%lld\n", size);
-	(void)signal(SIGPIPE, SIG_IGN);
-	if (admin_in_dom0())
-		return run_in_dom0(service, volume, qube, fd, head);
-	return run((const char *const[]){"qrexec-client-vm", qube,
-	                                 arena_printf("%s+%s", service, volume), NULL},
-	           fd, head);
+	return volume_import_fd(qube, volume, fd, size);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What qvm-template tells the update qube: options, a name, repositories and their keys. */
-#include "services/dom0/template.h"
+#include "tools/template/template.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium/utils.h>
-#include <spawn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +16,9 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 #include "lib/untrusted/name.h"
-#include "services/dom0/qubesd_ask.h"
+#include "tools/qvm/child.h"
 
 #define KEY_MAX (1U << 20) /* bytes of a key; chosen */
-
-bool template_spec_legal(const char *spec)
-{
-	static const char letters[] =
-	        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	        "._+:~*?^-";
-
-	return spec[0] && spec[0] != '-' && strlen(spec) < 200 &&
-	       strspn(spec, letters) == strlen(spec);
-}
 
 static int read_whole(const char *path, size_t max, char **ret, size_t *ret_len)
 {
@@ -89,17 +79,17 @@ static int put_keys(FILE *to, const struct repos *repos)
 }
 
 /* A file in memory, so that nobody waits for anybody. */
-static int make_request(const struct template_options *options, const struct repos *repos,
-                        const char *spec)
+static int make_request(const struct template_options *options, const char *spec)
 {
+	const struct repos *repos = options->repos;
 	int fd = memfd_create("request", MFD_CLOEXEC);
 	FILE *to = fd < 0 ? NULL : fdopen(fcntl(fd, F_DUPFD_CLOEXEC, 0), "w");
 	int failed;
 
 	if (!to)
 		return fd_close(fd);
-	for (size_t i = 0; i < options->n_words; i++)
-		(void)fprintf(to, "%s\n", options->words[i]);
+	for (size_t i = 0; i < options->words.n; i++)
+		(void)fprintf(to, "%s\n", options->words.items[i]);
 	(void)fprintf(to, "%s\n---\n", spec);
 	failed = put_files(to, repos) || put_keys(to, repos) || ferror(to);
 	if (fclose(to) || failed || lseek(fd, 0, SEEK_SET) != 0)
@@ -107,64 +97,71 @@ static int make_request(const struct template_options *options, const struct rep
 	return fd;
 }
 
-static int update_qube(char name[32])
+/* The qube that dom0 updates through; NULL after a message. */
+static const char *update_qube(const struct template_options *options)
 {
-	const struct qubesd_question question = {.socket = QUBESD_SOCKET,
-	                                         .method = "admin.property.Get+updatevm",
-	                                         .source = "dom0",
-	                                         .dest = "dom0"};
-	const char *found;
-	char *data;
-	size_t len;
+	struct admin_reply reply;
+	struct property value;
 
-	if (qubesd_ask(&question, &data, &len))
-		return -1;
-	found = strstr(data, " type=vm ");
-	found = found ? found + strlen(" type=vm ") : "";
-	(void)snprintf(name, 32, "%s",
-	               untrusted_qube_name_check(found, strlen(found)) == UNTRUSTED_QUBE_NAME_OK
-	                       ? found
-	                       : "");
-	free(data);
-	if (name[0])
-		return 0;
-	LOG("no qube to update through: set the property updatevm (qubes-prefs updatevm QUBE)");
-	return -1;
+	if (options->updatevm)
+		return options->updatevm;
+	reply = admin_call("admin.property.Get", "updatevm", "dom0", NULL);
+	if (reply.error) {
+		fail_trace(&reply);
+		err_printf("qvm-template: updatevm: %s\n", out_safe(admin_error_shown(&reply)));
+		return NULL;
+	}
+	if (property_decode(reply.content, &value) &&
+	    untrusted_qube_name_check(value.value, strlen(value.value)) == UNTRUSTED_QUBE_NAME_OK)
+		return value.value;
+	err_printf("qvm-template: no qube to update through: set the property updatevm "
+	           "(qubes-prefs updatevm QUBE)\n");
+	return NULL;
 }
 
-int template_call(const char *service, const struct template_options *options,
-                  const struct repos *repos, const char *spec, pid_t *ret_pid)
+/* The program to call it; what the qube says on standard error is shown without its control characters. */
+static void add_program(struct text_list *argv, const char *qube, const char *service)
 {
-	char command[128];
-	char qube[32];
-	/* -T: what the qube says on standard error is shown without its control characters. */
-	const char *const argv[] = {"qrexec-client", "-T", "-d", qube, command, NULL};
-	posix_spawn_file_actions_t actions;
+	char *path = arena_alloc(PATH_MAX);
+
+	if (!*qube) {
+		text_list_add(argv, path_make(path, PATH_MAX, "/etc/qubes-rpc", service) ? service
+		                                                                         : path);
+	} else if (admin_in_dom0()) {
+		text_list_add(argv, "qrexec-client");
+		text_list_add(argv, "-T");
+		text_list_add(argv, "-d");
+		text_list_add(argv, qube);
+		text_list_add(argv, arena_printf("DEFAULT:QUBESRPC %s dom0", service));
+	} else {
+		text_list_add(argv, "qrexec-client-vm");
+		text_list_add(argv, "-T");
+		text_list_add(argv, qube);
+		text_list_add(argv, service);
+	}
+	text_list_add(argv, NULL);
+}
+
+int template_call(const char *service, const struct template_options *options, const char *spec,
+                  pid_t *ret_pid)
+{
+	const char *qube = update_qube(options);
+	struct text_list argv = {0};
 	OWNED_FD int request = -1;
 	int ends[2];
-	int error;
 
-	if (update_qube(qube))
+	if (!qube)
 		return -1;
-	request = make_request(options, repos, spec);
+	request = make_request(options, spec);
 	if (request < 0 || pipe2(ends, O_CLOEXEC)) {
-		LOG_ERRNO("the request");
+		err_printf("qvm-template: the request: %m\n");
 		return -1;
 	}
-	(void)snprintf(command, sizeof(command), "DEFAULT:QUBESRPC %s dom0", service);
-	(void)posix_spawn_file_actions_init(&actions);
-	error = posix_spawn_file_actions_adddup2(&actions, request, STDIN_FILENO);
-	if (!error)
-		error = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-	if (!error)
-		error = posix_spawnp(ret_pid, argv[0], &actions, NULL,
-		                     (char *const *)(uintptr_t)argv, environ);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	(void)close(ends[1]);
-	if (!error)
+	add_program(&argv, qube, service);
+	*ret_pid = child_start(argv.items, (const int[]){request, ends[1], -1});
+	fd_close(ends[1]);
+	if (*ret_pid > 0)
 		return ends[0];
-	(void)close(ends[0]);
-	errno = error;
-	LOG_ERRNO("qrexec-client");
-	return -1;
+	err_printf("%s: %m\n", argv.items[0]);
+	return fd_close(ends[0]);
 }
