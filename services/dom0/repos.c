@@ -152,7 +152,8 @@ int repos_load(struct repos *repos, const char *folder)
 		if (r == 0 && name[0] != '.' && len > 5 && strcmp(name + len - 5, ".repo") == 0) {
 			int made = snprintf(path, sizeof(path), "%s/%s", folder, name);
 
-			r = made < 0 || (size_t)made >= sizeof(path) ? -1 : repos_load_file(repos, path);
+			r = made < 0 || (size_t)made >= sizeof(path) ? -1
+			                                             : repos_load_file(repos, path);
 		}
 		free(entries[i]);
 	}

@@ -244,8 +244,8 @@ static const char *finish(struct payload *p, bool *ret_told, struct payload_info
 	return NULL;
 }
 
-int payload_start(int package_fd, uint64_t at, const char *name, bool allow_pv, struct payload *ret,
-                  const char **ret_why)
+int payload_start(int package_fd, uint64_t at, const struct payload_options *options,
+                  struct payload *ret, const char **ret_why)
 {
 	const struct compression *c = compression_of(package_fd, at);
 	OWNED_FD int in = -1;
