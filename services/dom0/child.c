@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-pid_t child_start(void)
+pid_t child_fork(void)
 {
 	pid_t pid = fork();
 

@@ -11,8 +11,8 @@
 #define CHILD_E_RIGHTS 102 /* its status if this system cannot confine it */
 #define CHILD_LOST     255
 
-/** child_start() - as fork(2) */
-pid_t child_start(void) MUST_CHECK;
+/** child_fork() - as fork(2) */
+pid_t child_fork(void) MUST_CHECK;
 
 /** child_wait() - its status; CHILD_LOST if it was never started or did not end by itself */
 int child_wait(pid_t pid) MUST_CHECK;

@@ -56,7 +56,7 @@ static int start(enum image_step step, const struct image_files *f, struct image
 	if (pipe2(ends, O_CLOEXEC))
 		return -1;
 	files.result = ends[1];
-	pid = child_start();
+	pid = child_fork();
 	if (pid == 0)
 		_exit(run(step, &files));
 	(void)fd_close(ends[1]);

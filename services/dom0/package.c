@@ -70,7 +70,7 @@ static int say_status(const char *step, int status, char *why)
 
 static int split(const struct package_files *f, char *why)
 {
-	pid_t pid = child_start();
+	pid_t pid = child_fork();
 	int status;
 
 	if (pid == 0)
@@ -89,7 +89,7 @@ static int seal(const struct package_files *f)
 
 static int verify(const struct package_keys *keys, const struct package_files *f, char *why)
 {
-	pid_t pid = child_start();
+	pid_t pid = child_fork();
 	int status;
 
 	if (pid == 0)
@@ -115,7 +115,7 @@ static int rewrite(struct package_files *f, struct rpm_package *ret, char *why)
 	if (pipe2(ends, O_CLOEXEC))
 		return say_status("a pipe", 255, why);
 	f->result = ends[1];
-	pid = child_start();
+	pid = child_fork();
 	if (pid == 0) {
 		(void)close(ends[0]);
 		_exit(package_rewrite(f));

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
@@ -16,6 +15,7 @@
 #include "lib/sandbox/common_calls.h"
 #include "lib/sandbox/program_calls.h"
 #include "lib/sandbox/sandbox.h"
+#include "services/dom0/child.h"
 #include "tools/qvm/out.h"
 
 #define READER_MEMORY   (128ULL << 20)
@@ -57,26 +57,6 @@ static const struct compression compressions[] = {
         {"070701", 6, {NULL}},
 };
 
-static pid_t start_child(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) || signal(SIGPIPE, SIG_DFL) == SIG_ERR))
-		_exit(PAYLOAD_E_RIGHTS);
-	return pid;
-}
-
-static int child_end(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -1;
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 /* In the child: what is read of the package goes into a pipe. */
 NORETURN static void be_unpacker(const struct compression *c, int package, int out, bool show)
 {
@@ -103,6 +83,8 @@ NORETURN static void be_unpacker(const struct compression *c, int package, int o
 	char *const environment[] = {(char *)(uintptr_t) "LC_ALL=C", NULL};
 	OWNED_FD int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	/* It ends by that once nobody reads any more. */
+	(void)signal(SIGPIPE, SIG_DFL);
 	if (nothing < 0 || dup2(package, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
 	    (!show && dup2(nothing, STDERR_FILENO) < 0))
 		_exit(126);
@@ -190,7 +172,7 @@ static int start_unpacker(const struct compression *c, int package, bool show, s
 		return fcntl(package, F_DUPFD_CLOEXEC, 0);
 	if (access(c->argv[0], X_OK) || pipe2(ends, O_CLOEXEC))
 		return -1;
-	p->unpacker = start_child();
+	p->unpacker = child_fork();
 	if (p->unpacker == 0)
 		be_unpacker(c, package, ends[1], show);
 	(void)close(ends[1]);
@@ -211,7 +193,7 @@ static int start_reader(int in, const char *name, bool allow_pv, struct payload 
 		fd_close(image[0]);
 		return fd_close(image[1]);
 	}
-	p->reader = start_child();
+	p->reader = child_fork();
 	if (p->reader == 0)
 		be_reader(&(struct ends){.in = in, .image = image[1], .result = result[1]}, name,
 		          allow_pv);
@@ -232,14 +214,13 @@ static const char *finish(struct payload *p, bool *ret_told, struct payload_info
 	*ret_told = ret && fd_read_all(p->result, ret, sizeof(*ret)) == 0;
 	p->result = fd_close(p->result);
 	if (p->reader > 0)
-		read_status = child_end(p->reader);
+		read_status = child_wait(p->reader);
 	if (p->unpacker > 0)
-		unpack_status = child_end(p->unpacker);
+		unpack_status = child_wait(p->unpacker);
 	p->reader = p->unpacker = 0;
 	if (read_status != PAYLOAD_OK)
 		return payload_error((enum payload_result)read_status);
-	/* Bytes behind the archive are left; a program that is told so ends by that. */
-	if (unpack_status > 0)
+	if (unpack_status != 0 && unpack_status != CHILD_LOST)
 		return "it cannot be decompressed";
 	return NULL;
 }
