@@ -82,6 +82,7 @@ static uint64_t power(unsigned int n)
 static void test_folding_constants(void **state)
 {
 	(void)state;
+	assert_true(power(1024 + 32) == 0x1e88ef372ULL && power(1024 - 32) == 0x14a7fe880ULL);
 	assert_true(power(512 + 32) == 0x154442bd4ULL && power(512 - 32) == 0x1c6e41596ULL);
 	assert_true(power(128 + 32) == 0x1751997d0ULL && power(128 - 32) == 0x0ccaa009eULL);
 }
