@@ -60,11 +60,8 @@ void toolstack_failed(struct toolstack *t, struct ask ask, enum monitor_error er
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = ' ';
 	m.failed.error = error;
-	(void)bytes_copy_text(m.failed.text, sizeof(m.failed.text), text);
+	(void)escape_text(m.failed.text, sizeof(m.failed.text), text, strlen(text));
 	LOG("%u: %s", ask.domid, text);
 	link_send(&t->monitor, &m);
 }

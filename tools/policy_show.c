@@ -10,6 +10,7 @@
 #include <wchar.h>
 
 #include "lib/base/fd.h"
+#include "lib/untrusted/text.h"
 #include "services/policy/text.h"
 #include "tools/policy.h"
 
@@ -20,36 +21,17 @@
 
 #define LINE_MAX_SHOWN 500U /* bytes; a longer line is only named */
 
-/* Bytes of the character at p, 0: not UTF-8. */
-static size_t char_len(const char *p, size_t len)
-{
-	for (size_t n = 1; n <= 4 && n <= len; n++) {
-		if (text_utf8(p, n))
-			return n;
-	}
-	return 0;
-}
-
-/* Controls, also those of two bytes, and what turns the direction of writing. */
-static bool dangerous(const char *p, size_t n)
-{
-	const uint8_t *b = (const uint8_t *)p;
-
-	return n == 0 || (n == 1 && (b[0] < ' ' || b[0] == 0x7f)) ||
-	       (n == 2 && b[0] == 0xc2 && b[1] < 0xa0) ||
-	       (n == 3 && b[0] == 0xe2 && b[1] == 0x80 && b[2] >= 0xa8 && b[2] <= 0xae) ||
-	       (n == 3 && b[0] == 0xe2 && b[1] == 0x81 && b[2] >= 0xa6 && b[2] <= 0xa9);
-}
-
+/* As untrusted_text_clean(), but in place and of so many bytes; a character stays one, so columns stay. */
 static size_t clean(char *text, size_t len)
 {
 	size_t out = 0;
 
 	for (size_t i = 0; i < len;) {
-		size_t n = char_len(text + i, len - i);
+		uint32_t code;
+		size_t n = utf8_decode((const unsigned char *)text + i, len - i, &code);
 
-		if (dangerous(text + i, n)) {
-			text[out++] = text[i] == '\t' ? ' ' : '?';
+		if (n == 0 || !untrusted_char_shown(code)) {
+			text[out++] = text[i] == '\t' ? ' ' : '_';
 		} else {
 			memmove(text + out, text + i, n);
 			out += n;
@@ -73,7 +55,9 @@ static int width(const char *p, const char *end, uint32_t n, size_t *ret_bytes)
 	int columns = 0;
 
 	for (; n > 0 && p < end; n--) {
-		size_t len = MAX(char_len(p, (size_t)(end - p)), 1U);
+		uint32_t code;
+		size_t n_bytes = utf8_decode((const unsigned char *)p, (size_t)(end - p), &code);
+		size_t len = MAX(n_bytes, 1U);
 		wchar_t c = 0;
 		int w = 1;
 

@@ -553,6 +553,20 @@ def _(t):
         equal([state(a, n) for n in ("net", "work", "dvm")], ["Running", "Running", "Paused"])
 
 
+@case("services-016 a qube whose SuspendPre hangs or fails is waited for 60 seconds and no longer, and the system sleeps")
+def _(t):
+    with Small() as a:
+        for name in ("net", "work"):
+            a.ok("admin.vm.Start", dest=name)
+        a.monitor.call_late = {"qubes.SuspendPreAll", "qubes.SuspendPre"}
+        equal(a.call("internal.SuspendPre", sock="qubesd.internal.sock"), b"0\0")
+        equal({state(a, n) for n in ("net", "work")}, {"Paused"})
+        limits = [c for c in a.monitor.call_limits if c[0].startswith("qubes.Suspend")]
+        truth(limits and all(ms == 60000 for _, ms in limits), limits)
+        equal(a.call("internal.SuspendPost", sock="qubesd.internal.sock"), b"0\0")
+        equal({state(a, n) for n in ("net", "work")}, {"Running"})
+
+
 @case("a failed start undoes itself and names the step")
 def _(t):
     with Small() as a:

@@ -45,7 +45,7 @@ def fixture_uuid(name):
 (HELLO, CREATE, UNPAUSE, PAUSE, SHUTDOWN, DESTROY, NETWORK, STATS, QREXEC, CALL) = range(1, 11)
 DONE, CREATED, FAILED, END = 32, 33, 34, 35
 QUBE, STOPPED, STAT = 48, 49, 50
-E_STATE, E_MEMORY, E_GROUND, E_PROGRAM = 1, 4, 7, 9
+E_STATE, E_MEMORY, E_GROUND, E_TIMEOUT, E_PROGRAM = 1, 4, 7, 8, 9
 S_PAUSED, S_RUNNING = 1, 2
 
 
@@ -67,10 +67,12 @@ class Monitor(threading.Thread):
         self.refuse_create = {}     # name -> text
         self.qrexec_status = {}     # name -> exit status
         self.call_status = {}       # service -> exit status
+        self.call_late = set()      # services that are not done when their time is over
         self.mute = set()           # kinds that get no answer
         self.hold_stop = set()      # names that are asked to end and go on until let_stop()
         self.log = []               # what was asked, as text
         self.calls = []             # (name, user, service, input)
+        self.call_limits = []       # (service, milliseconds)
         self.on_create = None
         self.on_stop = None
         self.wait = threading.Condition()
@@ -135,6 +137,10 @@ class Monitor(threading.Thread):
             length = struct.unpack_from("<I", body, 164)[0]
             self.calls.append((name, user, service, body[168:168 + length]))
             self.log.append("qrexec-client -d %s %s:%s %s" % (name, user, service, source))
+            self.call_limits.append((service, struct.unpack_from("<I", body, 160)[0]))
+            if service in self.call_late:
+                self.failed(serial, domid, E_TIMEOUT, 0, "not done in time")
+                return
             self.send(DONE, serial, domid, struct.pack("<I", self.call_status.get(service, 0)))
         elif domid not in self.qubes:
             self.failed(serial, domid, E_STATE, 0, "no such qube")

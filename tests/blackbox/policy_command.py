@@ -123,20 +123,21 @@ def _(t):
     equal([x["kind"] for x in lines], ["filename", "syntax"])
     equal(lines[1]["length"], 15)
     out, err = p.run("check", status=1)
-    check("30-??[31m.policy" in err, "a terminal is not told what to do by a name")
+    check("30-__[31m.policy" in err, "a terminal is not told what to do by a name")
 
 
 @case("check: the caret stands below the word, behind tabs and letters of any width")
 def _(t):
     rows = [("a.B * work vault maybe", 17, 5), ("a.B\t*\twork\tvault\tmaybe", 17, 5),
             ("\t a.B * w\u00f6rk v\u00e4ult maybe", 19, 5), ("a.B * \u65e5\u672c vault maybe", 17, 5),
-            ("a.B * e\u0301 vault maybe", 14, 5), ("a.B * work vault m\u65e5\u672cb", 17, 6),
-            ("a.B\u3000* work vault maybe", 18, 5)]
+            ("a.B * e\u0301 vault maybe", 15, 5), ("a.B * work vault m\u65e5\u672cb", 17, 6),
+            ("a.B\u3000* work vault maybe", 17, 5)]
     p = Policy(t, {"10-a.policy": "".join(row[0] + "\n" for row in rows)})
     err = p.run("check", status=1)[1].splitlines()
     equal(len(err), 3 * len(rows))
     for i, (text, column, length) in enumerate(rows):
-        equal(err[3 * i + 1], "  " + text.replace("\t", " "))
+        # What lib/untrusted does not let a terminal have is one '_'.
+        equal(err[3 * i + 1], "  " + text.replace("\t", " ").replace("\u0301", "_").replace("\u3000", "_"))
         equal(err[3 * i + 2], "  " + " " * column + "^" + "~" * (length - 1), text)
 
 
