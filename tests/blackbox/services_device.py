@@ -45,6 +45,57 @@ def _(t, sut):
         equal(sut.run("work", tool, "--check", busid).returncode, good, busid)
 
 
+DATABASE = """#!/bin/sh
+case ${0##*/} in
+qubesdb-write) while [ $# -gt 0 ]; do printf 'write %s=%s\\n' "$1" "$2" >>"$HOME/database"; shift 2; done ;;
+qubesdb-rm) for key; do printf 'rm %s\\n' "$key" >>"$HOME/database"; done ;;
+esac
+"""
+
+
+def database(sut, name):
+    """Commands of QubesDB that keep what they were told; the function gives it, and forgets it."""
+    for command in ("qubesdb-write", "qubesdb-rm"):
+        path = sut.inside(name, "usr/bin", command)
+        if os.path.lexists(path):
+            os.unlink(path)
+        put(sut, name, "usr/bin/" + command, DATABASE, 0o755)
+    path = sut.inside(name, "home/user/database")
+
+    def told():
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="ascii") as file:
+            lines = file.read().splitlines()
+        os.unlink(path)
+        return lines
+    return told
+
+
+# If this failed, dom0 would not know which devices a USB qube has, or a device could write what it likes into QubesDB.
+@services("USB: what is plugged in is offered in QubesDB, whatever the device calls itself", qubes=QUBES, start=False)
+def _(t, sut):
+    told = database(sut, "sys-usb")
+    offer = sut.inside("sys-usb", "usr/lib/qubes/offer-usb")
+    device = "sys/bus/usb/devices/2-1.4"
+    for name, content in (("idVendor", "046d\n"), ("idProduct", "c31c\n"), ("bDeviceClass", "00\n"), ("version", " 2.00\n"),
+                          ("manufacturer", "A \x1b[31m/B\u00e9\n"), ("product", "x" * 500 + "\n"),
+                          ("2-1.4:1.0/bInterfaceClass", "03\n"), ("2-1.4:1.0/bInterfaceSubClass", "01\n"),
+                          ("2-1.4:1.0/bInterfaceProtocol", "01\n"), ("2-1.4:1.1/bInterfaceClass", "08\n"),
+                          ("2-1.4:1.1/bInterfaceSubClass", "06\n"), ("2-1.4:1.1/bInterfaceProtocol", "50\n")):
+        put(sut, "sys-usb", f"{device}/{name}", content)
+    equal(sut.run("sys-usb", offer, "add", "2-1.4").returncode, 0)
+    equal(told(), ["write /qubes-usb-devices/2-1_4/desc=046d:c31c A\\x20\\x1b\\x5b31m\\x2fB\\xc3\\xa9 " + "x" * 128 + " none",
+                   "write /qubes-usb-devices/2-1_4/interfaces=:030101:080650:", "write /qubes-usb-devices/2-1_4/usb-ver=2",
+                   "write /qubes-usb-devices="])
+    equal(sut.run("sys-usb", offer, "remove", "2-1.4").returncode, 0)
+    equal(told(), ["rm /qubes-usb-devices/2-1_4/", "write /qubes-usb-devices="])
+    put(sut, "sys-usb", device + "/bDeviceClass", "09\n")
+    equal((sut.run("sys-usb", offer, "add", "2-1.4").returncode, told()), (0, []), "a hub")
+    for words in ((), ("add",), ("add", "usb1"), ("add", "../x"), ("add", "3-1"), ("eat", "2-1.4")):
+        check(sut.run("sys-usb", offer, *words).returncode in (1, 2) and told() == [], words)
+
+
 # If this failed, a USB stick could not be given to the qube that is to read it.
 @services("USB: from qube to qube, on folders that stand for sysfs", qubes=QUBES, policy=POLICY)
 def _(t, sut):
@@ -60,6 +111,7 @@ def _(t, sut):
     put(sut, "work", VHCI + "/detach", "")
     put(sut, "work", VHCI + "/status", FREE)
     state = sut.inside("work", "run/qubes/usb-import-sys-usb-1-1.state")
+    told = database(sut, "sys-usb")
     for busid in ("1-1", "0x1d6b.0x0002"):
         call = sut.popen([sut.inside("work", "etc/qubes-rpc/qubes.USBAttach")], qube="work", stdin=subprocess.PIPE,
                          stderr=subprocess.PIPE)
@@ -69,6 +121,11 @@ def _(t, sut):
         put(sut, "work", VHCI + "/status", FREE.replace("0000 004", "0000 006"))
         equal(call.wait(), 0, call.stderr.read())
         equal(read(sut, "sys-usb", device + "/usbip_sockfd"), "0")
+        lines = []
+        wait_for(lambda: lines.extend(told()) or len(lines) == 6, "what QubesDB is told")
+        equal([line.partition("/x-pid=")[0] for line in lines],
+              ["write /qubes-usb-devices/1-1/connected-to=work", "write /qubes-usb-devices/1-1", "write /qubes-usb-devices=",
+               "rm /qubes-usb-devices/1-1/connected-to", "rm /qubes-usb-devices/1-1/x-pid", "write /qubes-usb-devices="])
         put(sut, "work", VHCI + "/attach", "")
         put(sut, "work", VHCI + "/status", FREE)
     got = sut.rpc("work", "qubes.USBAttach", stdin=b"sys-usb 1-1\n")
