@@ -12,21 +12,12 @@ import machine
 HANG = float(os.environ.get("SKERRY_XEN_HANG", "900"))
 
 
-def images(*parts):
-    """Builds the qube's image and dom0's, which holds it; where dom0's is. parts: those of the test that are run; none: all."""
-    here = os.path.join(machine.SOURCE, "tests", "xen")
+def images(recipe=os.path.join(machine.SOURCE, "tests", "xen", "dom0.recipe"), name="dom0"):
+    """Builds the qube's image and dom0's, which holds it; where dom0's is. Another recipe needs another name."""
     place = os.path.join(machine.TREE, "tests", "xen", "images")
-    node = machine.build(os.path.join(here, "node.recipe"), os.path.join(place, "node"))
-    add = [os.path.join(node, "vmlinuz") + ":/qubes/vmlinuz:644", os.path.join(node, "initramfs.gz") + ":/qubes/node.gz:644"]
-    if parts:
-        # The list of children ends with the test's command line.
-        with open(os.path.join(here, "dom0.children"), encoding="utf-8") as f:
-            text = f.read().rstrip("\n") + " " + " ".join(parts) + "\n"
-        children = os.path.join(place, "-".join(["dom0.children", *parts]))
-        with open(children, "w", encoding="utf-8") as f:
-            f.write(text)
-        add.append(children + ":/etc/skerry/children:644")
-    return machine.build(os.path.join(here, "dom0.recipe"), os.path.join(place, "-".join(["dom0", *parts])), *add)
+    node = machine.build(os.path.join(machine.SOURCE, "tests", "xen", "node.recipe"), os.path.join(place, "node"))
+    return machine.build(recipe, os.path.join(place, name), os.path.join(node, "vmlinuz") + ":/qubes/vmlinuz:644",
+                         os.path.join(node, "initramfs.gz") + ":/qubes/node.gz:644")
 
 
 def main():
