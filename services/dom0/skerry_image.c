@@ -186,8 +186,9 @@ static int find_package(char path[PATH_MAX])
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		const char *last = strrchr(line, ' ');
 
-		if (strncmp(line, PACKAGE, strlen(PACKAGE)) == 0 && last && n++ == 0)
-			n += path_make(path, PATH_MAX, UPDATES "/rpm", last + 1) ? 1U : 0;
+		if (strncmp(line, PACKAGE, strlen(PACKAGE)) == 0 && last &&
+		    path_make(path, PATH_MAX, UPDATES "/rpm", last + 1) == 0)
+			n++;
 	}
 	free(text);
 	if (n == 1)

@@ -368,7 +368,7 @@ def _(t, sut):
     last = {name: open(sut.path(SLOTS, name), "rb").read() for name in ("a", "b", "state")}
     equal(first["a"], last["a"], "the slot that runs is not touched")
     check(not any("skerry-slots/a>" in line for line in events), events)
-    writes, synced, pending = [], 0, {}
+    writes, groups, synced, pending = [], [], 0, {}
     for line in events:
         known = re.search(r"skerry-slots/(\w+)>", line)
         name = known.group(1) if known else "b"
@@ -378,6 +378,7 @@ def _(t, sut):
             # Another file is only written when all of this one is on the disk.
             check(set(pending) == {name}, (line, pending))
             writes.append((name, at, size))
+            groups.append(synced)
         else:
             pending.pop(name, None)
             synced += 1
@@ -388,6 +389,31 @@ def _(t, sut):
     body = [i for i, w in enumerate(writes) if w[0] == "b" and w[1] > 0]
     check(len(heads) == 2 and heads[0] < min(body) and heads[1] > max(body), (heads, min(body), max(body)))
     check(writes.index(("state", 512, 512)) < heads[0] and writes[-1] == ("state", 512, 512), "the state says so last")
+    # Each of them cut off, and before each sync any of the writes that were not yet safe.
+    pick = random.Random(2)
+    seen = [replay(sut, first, last, writes[:i], groups[:i], pick) for i in range(len(writes) + 1) for _ in range(3)]
+    check(seen[:3] == ["a"] * 3 and seen[-1] == "b", seen)
+    print("# %d writes cut off at %d places: the old one %d times, the new one %d times" %
+          (len(writes), len(seen), seen.count("a"), seen.count("b")))
+
+
+def replay(sut, first, last, writes, groups, pick):
+    """The disk after the power went: what was synced, and of the writes since the last sync some. What is started then, whole."""
+    files = {name: bytearray(data) for name, data in first.items()}
+    for i, (name, at, size) in enumerate(writes):
+        if groups[i] == groups[-1] and pick.random() < 0.3 and i < len(writes) - 1:
+            continue
+        # The first write of a head, and of the state, takes the new image away; the last one says that it is there.
+        early = (at == 0 and groups[i] == min(g for g, w in zip(groups, writes) if w == (name, at, size))) or (
+            name == "state" and groups[i] == groups[0])
+        files[name][at:at + size] = (bytes(size) if name != "state" else first["state"][at:at + size]) if early else last[name][at:at + size]
+    for name, data in files.items():
+        with open(sut.path(SLOTS, name), "r+b") as file:
+            file.write(data)
+    slot, now = grub(sut, count=False), summary(sut)
+    good = slot == "a" and now[0] == "a" and now[4][0] == 1 or slot == "b" and now[1] == "b" and now[4] == [1, 2]
+    check(good and now[3] == 1, (len(writes), slot, now))
+    return slot
 
 
 # If this failed, a mistake in the files around images would stop everything, or be passed over.
@@ -438,6 +464,12 @@ def _(t, sut):
     equal(summary(sut), before)
     got = receive(sut, image(3))
     check(b"version 3 is older than 4" in got.stderr, got.stderr)
+    equal(send(sut, {"one.rpm": package(image(5)), "two.rpm": package(image(6))}).returncode, 0)
+    said("more than one package of dom0: say which", "install")
+    equal(command(sut, "install", sut.path(UPDATES, "rpm/two.rpm")).returncode, 0)
+    equal(summary(sut), ("a", "b", 3, 4, [4, 6]))
+    equal(command(sut, "install", sut.path(UPDATES, "rpm/one.rpm")).returncode, 1)
+    equal(send(sut, {"one.rpm": package(image(5))}).returncode, 0)
     # No slots.
     os.rename(sut.path(SLOTS), sut.path(SLOTS + "-away"))
     said("this disk has no slots", "install")
