@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Making a qube takes seconds: its kernel is unpacked and its memory filled. That is done by a process of
- * its own for each, so that nobody else waits, and a kernel that libxenguest cannot bear costs one qube.
- * It has its own handles, and dies with the toolstack; what it leaves is found by its notes.
+ * its own for each, the maker, so that nobody else waits. It has its own handles, reads no byte of the kernel (build.h), and
+ * dies with the toolstack; what it leaves is found by its notes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hypervisor/xen/ground.h"
+#include "hypervisor/xen/orders.h"
+#include "hypervisor/xen/rights.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
@@ -20,8 +21,9 @@
 
 static int add_devices(struct xen_qube *q, const struct xen_request *r, uint32_t netvm)
 {
+	/* They were looked at with the request; now nothing can be looked at any more. */
 	for (size_t i = 0; i < r->n_disks; i++)
-		if (xen_domain_add_disk(xen.ground, (int)q->domid, &r->disks[i]))
+		if (xen_domain_put_disk(xen.ground, (int)q->domid, &r->disks[i]))
 			return -1;
 	return xen_net_connect(q, netvm) || xen_note_number(q, NOTE_OWNER, q->owner) ||
 	                       xen_note_write(xen.ground, (int)q->domid, NOTE_MADE, "")
@@ -37,6 +39,7 @@ static int make(struct xen_qube *q, const struct monitor_create *c, struct xen_f
 
 	if (xen_request_read(&r, c, q->domid, fault))
 		return -1;
+	r.spec.owner = q->owner;
 	if (xen_note_write(xen.ground, (int)q->domid, NOTE_BEGUN, "") ||
 	    xen_domain_create(xen.ground, &r.spec, &domid))
 		return xen_fault_set(fault, MONITOR_E_GROUND, "%s (kernel %s): %s", c->name,
@@ -47,21 +50,21 @@ static int make(struct xen_qube *q, const struct monitor_create *c, struct xen_f
 	                     strerror(errno));
 }
 
-static NORETURN void maker(struct xen_qube *q, const struct monitor_create *create, int out)
+void xen_make(struct xen_qube *q, const struct monitor_create *create, int out)
 {
 	struct xen_fault fault = {.error = MONITOR_E_GROUND,
 	                          .text = "the hypervisor or xenstore cannot be reached"};
-	sigset_t none;
+	bool made = false;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	/* Nothing of the toolstack's: neither its link nor its handles. */
-	fd_close_from(3, &out, 1);
-	if (xen_ground_open(&xen.ground) || make(q, create, &fault)) {
-		_exit(fd_write_all(out, &fault, sizeof(fault)) ? 2 : 1);
+	if (xen_ground_open(&xen.ground) == 0) {
+		xen_ground_keep_kernels(xen.ground, XEN_KERNELS);
+		xen_ground_guard(xen.ground, xen_maker_confine);
+		made = make(q, create, &fault) == 0;
 	}
-	_exit(0);
+	if (!made && fd_write_all(out, &fault, sizeof(fault)))
+		LOG_ERRNO("%s: why it is not made", q->name);
+	_exit(made ? 0 : 1);
 }
 
 /* The toolstack. */
@@ -128,11 +131,7 @@ void xen_create(struct xen_qube *q, struct ask ask, const struct monitor_create 
 		return;
 	}
 	q->maker_fd = pair[0];
-	pid = fork();
-	if (pid == 0) {
-		q->netvm = 0;
-		maker(q, create, pair[1]);
-	}
+	pid = xen_order_qube(q, create, pair[1]);
 	(void)fd_close(pair[1]);
 	if (pid < 0 || proc_watch(xen.loop, &q->maker, pid, on_made, q)) {
 		toolstack_failed(xen.toolstack, ask, MONITOR_E_GROUND, "%s: %s", q->name,

@@ -11,12 +11,11 @@
 
 /*
  * Domains of Xen: building, devices, life and death, over libxenctrl and libxenguest. No libxl, no
- * hotplug scripts, no program is started. State is what the hypervisor and xenstore hold, so whoever
- * opens a ground anew finds all domains again.
+ * hotplug scripts. State is what the hypervisor and xenstore hold, so whoever opens a ground anew finds all domains again.
  *
  * Trust: what a qube may write in xenstore is read by nobody here, but for the text of
- * control/shutdown becoming empty. Kernel and initrd of a qube are trusted by that qube alone, and
- * are unpacked by libxenguest within limits.
+ * control/shutdown becoming empty. Kernel and initrd of a qube are trusted by that qube alone: a process of their own
+ * unpacks them, which can reach that one domain and nothing else (build.h).
  *
  * Test: tests/xen
  */
@@ -43,6 +42,8 @@ struct xen_domain_spec {
 	uint64_t memory_kib; /* at the start; whole MiB */
 	uint64_t max_kib;    /* at least memory_kib */
 	uint32_t vcpus;      /* 1 … XEN_DOMAIN_VCPUS_MAX */
+	uint32_t
+	        owner; /* number of the qube: who unpacks its kernel runs as MONITOR_OWNER_UID_BASE + owner */
 };
 
 enum xen_domain_state {
@@ -92,6 +93,10 @@ struct xen_ground *xen_ground_close(struct xen_ground *ground);
  *  parent is there), whose files are dom0's alone */
 void xen_ground_keep_kernels(struct xen_ground *ground, const char *folder);
 
+/** xen_ground_guard() - from now on @guard is called in the making of a domain, once everything was opened and before the
+ *  process that reads the kernel is listened to: to give up rights. @kernels: the folder of unpacked ones, or NULL */
+void xen_ground_guard(struct xen_ground *ground, int (*guard)(const char *kernels));
+
 /** xen_ground_fd() - readable when a domain may have come, stopped or gone */
 int xen_ground_fd(const struct xen_ground *ground);
 
@@ -133,6 +138,9 @@ int xen_domain_set_memory(struct xen_ground *ground, int domid, uint64_t kib) MU
 /** xen_domain_add_disk(), xen_domain_add_net() - both ends' nodes; the backends do the rest */
 int xen_domain_add_disk(struct xen_ground *ground, int domid, const struct xen_disk *disk)
         MUST_CHECK;
+/** xen_domain_put_disk() - the same for a disk that was looked at before the guard */
+int xen_domain_put_disk(struct xen_ground *ground, int domid, const struct xen_disk *disk)
+        MUST_CHECK;
 int xen_domain_add_net(struct xen_ground *ground, int domid, const struct xen_net *net) MUST_CHECK;
 
 /** xen_domain_drop_net() - both ends' nodes; the kernels do the rest */
@@ -163,5 +171,8 @@ int xen_note_each(struct xen_ground *ground, void (*fn)(void *arg, int domid), v
  *  pid, or -1 with errno. The domain must not have run yet, for a full console stops its kernel. */
 pid_t xen_console_start(struct xen_ground *ground, int domid, const char *program, int log)
         MUST_CHECK;
+/** xen_console_run() - becomes that process, as MONITOR_OWNER_UID_BASE + owner if it is root; returns on failure, with errno */
+void xen_console_run(struct xen_ground *ground, int domid, uint32_t owner, const char *program,
+                     int log);
 
 #endif

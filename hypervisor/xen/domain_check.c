@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,18 +36,6 @@
 #define ELF_CLASS_64      2U
 #define ELF_MACHINE       18U
 #define ELF_MACHINE_AMD64 62U
-
-int xen_refused(struct xen_ground *ground, const char *name, int error, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(ground->why, sizeof(ground->why), fmt, args);
-	va_end(args);
-	LOG("%s: %s", name, ground->why);
-	errno = error;
-	return -1;
-}
 
 static const char *wrong_bzimage(const uint8_t *head, uint64_t size)
 {

@@ -84,7 +84,7 @@ static int write_pair(struct pair *p, const struct node *back, size_t n_back,
 	return p->failed ? -1 : 0;
 }
 
-int xen_domain_add_disk(struct xen_ground *ground, int domid, const struct xen_disk *disk)
+int xen_domain_put_disk(struct xen_ground *ground, int domid, const struct xen_disk *disk)
 {
 	uint32_t number = XVD_MAJOR << 8 | disk->number << 4;
 	struct pair p = make_pair(ground, domid, disk->backend, "vbd", number);
@@ -100,14 +100,17 @@ int xen_domain_add_disk(struct xen_ground *ground, int domid, const struct xen_d
 	                            {"physical-device", device}};
 	const struct node front[] = {{"virtual-device", text}, {"device-type", "disk"}};
 
-	if (xen_check_disk(ground, domid, disk))
-		return -1;
 	(void)snprintf(name, sizeof(name), "xvd%c", (char)('a' + (int)disk->number));
 	(void)snprintf(device, sizeof(device), "%x:%x", disk->major, disk->minor);
 	(void)snprintf(text, sizeof(text), "%u", number);
 	/* Another domain's backend finds the device by its path. */
 	return write_pair(&p, back, ARRAY_LEN(back) - (disk->backend == 0 ? 0 : 1), front,
 	                  ARRAY_LEN(front));
+}
+
+int xen_domain_add_disk(struct xen_ground *ground, int domid, const struct xen_disk *disk)
+{
+	return xen_check_disk(ground, domid, disk) ? -1 : xen_domain_put_disk(ground, domid, disk);
 }
 
 /* The device opens when the netvm has set its side up, and written hotplug-status there. */

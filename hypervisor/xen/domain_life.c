@@ -45,6 +45,11 @@ struct xen_ground *xen_ground_close(struct xen_ground *ground)
 	return NULL;
 }
 
+void xen_ground_guard(struct xen_ground *ground, int (*guard)(const char *kernels))
+{
+	ground->guard = guard;
+}
+
 int xen_ground_fd(const struct xen_ground *ground)
 {
 	return store_fd(ground->store);
@@ -58,24 +63,6 @@ int xen_ground_step(struct xen_ground *ground)
 	while ((r = store_next(ground->store, &event)) > 0)
 		n++;
 	return r < 0 ? -1 : n > 0;
-}
-
-int xen_failed(struct xen_ground *ground, const char *name, const char *step)
-{
-	int error = errno;
-
-	(void)snprintf(ground->why, sizeof(ground->why), "%s failed%s%s%s%s", step,
-	               error ? ": " : "", error ? strerror(error) : "",
-	               *ground->messages.first ? ": " : "", ground->messages.first);
-	ground->messages.first[0] = '\0';
-	LOG("%s: %s", name, ground->why);
-	errno = error;
-	return -1;
-}
-
-const char *xen_ground_why(const struct xen_ground *ground)
-{
-	return ground->why;
 }
 
 int xen_ground_machine(struct xen_ground *ground, uint64_t *ret_free_kib, bool *ret_pvh)

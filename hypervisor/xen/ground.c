@@ -9,14 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hypervisor/xen/ground.h"
+#include "hypervisor/xen/orders.h"
+#include "hypervisor/xen/rights.h"
 #include "lib/base/bytes.h"
 #include "lib/base/log.h"
-#include "lib/base/paths.h"
 #include "lib/xen/store.h"
 
-#define VIFS    256U /* numbers of network devices, one after the other; chosen */
-#define KERNELS "/var/lib/skerry/kernels"
+#define VIFS 256U /* numbers of network devices, one after the other; chosen */
 
 struct xen xen = {.store_source = LOOP_FD_EMPTY};
 
@@ -313,18 +312,11 @@ static void on_first_look(void *arg)
 
 static int open_ground(struct toolstack *t)
 {
-	static const char *const places[] = {"skerry-console", "../libexec/skerry/skerry-console",
-	                                     "../slices/console/skerry-console", NULL};
-
 	xen.toolstack = t;
 	xen.loop = toolstack_loop(t);
-	if (path_program(xen.console_program, sizeof(xen.console_program), places)) {
-		LOG_ERRNO("skerry-console is not installed");
+	if (xen_orders_open() || xen_ground_open(&xen.ground) || xen_orders_watch())
 		return -1;
-	}
-	if (xen_ground_open(&xen.ground))
-		return -1;
-	xen_ground_keep_kernels(xen.ground, KERNELS);
+	xen_own_folder(XEN_KERNELS);
 	if (xen_note_each(xen.ground, adopt, t)) {
 		LOG_ERRNO("notes in xenstore");
 		return -1;
@@ -332,7 +324,8 @@ static int open_ground(struct toolstack *t)
 	/* What stopped meanwhile is told once the table is complete. */
 	return loop_fd_add(xen.loop, &xen.store_source, xen_ground_fd(xen.ground), EPOLLIN,
 	                   on_store, NULL) ||
-	                       loop_timer_set(xen.loop, &xen.look, 1, on_first_look, NULL)
+	                       loop_timer_set(xen.loop, &xen.look, 1, on_first_look, NULL) ||
+	                       xen_toolstack_confine()
 	               ? -1
 	               : 0;
 }
@@ -340,6 +333,7 @@ static int open_ground(struct toolstack *t)
 static void close_ground(struct toolstack *t)
 {
 	(void)t;
+	xen_orders_close();
 	xen.ground = xen_ground_close(xen.ground);
 }
 

@@ -2,8 +2,6 @@
 #ifndef HYPERVISOR_XEN_GROUND_H
 #define HYPERVISOR_XEN_GROUND_H
 
-#include <limits.h>
-
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/xen/domain.h"
 #include "process/proc.h"
@@ -48,13 +46,14 @@ struct xen_qube {
 	unsigned int end_looks;
 };
 
+#define XEN_KERNELS "/var/lib/skerry/kernels" /* unpacked */
+
 struct xen {
 	struct toolstack *toolstack;
 	struct loop *loop;
 	struct xen_ground *ground;
 	struct loop_fd store_source;
 	struct xen_qube *by_domid[MONITOR_DOMID_MAX + 1];
-	char console_program[PATH_MAX];
 	struct loop_timer look;
 };
 

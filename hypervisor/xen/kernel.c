@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "hypervisor/xen/domain_internal.h"
+#include "hypervisor/xen/rights.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
@@ -78,38 +79,55 @@ static void make_room(int folder)
 		LOG_ERRNO("%s", oldest);
 }
 
-static int write_kernel(const char *path, const void *bytes, size_t len)
+static int open_folder(const char *path)
 {
-	OWNED_FD int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 || fd_write_all(fd, bytes, len) || fsync(fd) ? -1 : 0;
+	if (folder >= 0 || errno != ENOENT)
+		return folder;
+	xen_own_folder(path);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-void xen_kernel_keep(const struct xen_ground *ground, const char *kernel, const void *bytes,
-                     size_t len)
+void xen_kernel_place(const struct xen_ground *ground, const char *kernel,
+                      struct xen_kernel_copy *copy)
 {
-	char path[XEN_KERNEL_PATH], new[XEN_KERNEL_PATH + sizeof(TEMPORARY)];
 	OWNED_FD int folder = -1;
 	struct statvfs room;
-	struct stat st;
 
-	/* What was not packed needs no second place. */
-	if (kept_path(ground, kernel, path) || stat(kernel, &st) || (size_t)st.st_size == len)
+	copy->file = -1;
+	copy->max = 0;
+	if (kept_path(ground, kernel, copy->path))
 		return;
-	folder = open(ground->kernels, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0 && errno == ENOENT && mkdir(ground->kernels, 0700) == 0)
-		folder = open(ground->kernels, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder = open_folder(ground->kernels);
 	if (folder < 0) {
 		LOG_ERRNO("%s: kernels are unpacked for each start", ground->kernels);
 		return;
 	}
 	make_room(folder);
 	/* The room belongs to the user's data. */
-	if (fstatvfs(folder, &room) || (uint64_t)room.f_bavail * room.f_frsize / ROOM_SHARE < len)
+	if (fstatvfs(folder, &room))
 		return;
-	(void)snprintf(new, sizeof(new), "%s" TEMPORARY, path);
-	if (write_kernel(new, bytes, len) || rename(new, path)) {
-		LOG_ERRNO("%s: kernels are unpacked for each start", path);
-		(void)unlink(new);
+	copy->max = MIN((uint64_t)room.f_bavail * room.f_frsize / ROOM_SHARE,
+	                (uint64_t)XEN_DOMAIN_KERNEL_MAX);
+	(void)snprintf(copy->new, sizeof(copy->new), "%s" TEMPORARY, copy->path);
+	copy->file = copy->max == 0
+	                     ? -1
+	                     : open(copy->new,
+	                            O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (copy->max > 0 && copy->file < 0)
+		LOG_ERRNO("%s: kernels are unpacked for each start", copy->new);
+}
+
+void xen_kernel_close(struct xen_kernel_copy *copy, bool whole)
+{
+	if (copy->file < 0)
+		return;
+	if (whole && (fsync(copy->file) || rename(copy->new, copy->path))) {
+		LOG_ERRNO("%s: kernels are unpacked for each start", copy->path);
+		whole = false;
 	}
+	if (!whole)
+		(void)unlink(copy->new);
+	copy->file = fd_close(copy->file);
 }

@@ -2,13 +2,14 @@
 /* The reader of each qube's console: started, started again when it ends, found again by the next toolstack. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include "hypervisor/xen/ground.h"
-#include "lib/base/fd.h"
+#include "hypervisor/xen/orders.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 
@@ -59,15 +60,27 @@ static void note(const struct xen_qube *q)
 		LOG_ERRNO("%s: the note of its console", q->name);
 }
 
-void xen_console_watch(struct xen_qube *q)
+void xen_read_console(const struct xen_qube *q)
 {
-	OWNED_FD int log = open_log(q);
-	pid_t pid;
+	static const char *const places[] = {"skerry-console", "../libexec/skerry/skerry-console",
+	                                     "../../slices/console/skerry-console", NULL};
+	char program[PATH_MAX];
+	int log = open_log(q);
 
 	if (log < 0)
 		LOG_ERRNO("the log of %s's console", q->name);
-	pid = xen_console_start(xen.ground, (int)q->domid, xen.console_program,
-	                        log < 0 ? STDERR_FILENO : log);
+	if (path_program(program, sizeof(program), places) == 0 &&
+	    xen_ground_open(&xen.ground) == 0)
+		xen_console_run(xen.ground, (int)q->domid, q->owner, program,
+		                log < 0 ? STDERR_FILENO : log);
+	LOG_ERRNO("the reader of %s's console", q->name);
+	_exit(111);
+}
+
+void xen_console_watch(struct xen_qube *q)
+{
+	pid_t pid = xen_order_console(q);
+
 	if (pid < 0 || proc_watch(xen.loop, &q->console, pid, on_end, q)) {
 		LOG_ERRNO("the reader of %s's console", q->name);
 		if (pid > 0)

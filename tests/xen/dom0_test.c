@@ -50,6 +50,7 @@ static const struct {
              {"bench", drive_bench, false},
              {"bench-long", drive_bench_long, true},
              {"slice", drive_slice, false},
+             {"confined", drive_confined, false},
              {"call", drive_call, false}};
 
 /* None named: all but those on demand. */

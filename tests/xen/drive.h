@@ -16,6 +16,8 @@ void drive_bench(int domid, const char *kind);
 void drive_bench_long(int domid, const char *kind);
 /** drive_slice() - what a confined process can do with a channel that it was handed, and what not */
 void drive_slice(int domid, const char *kind);
+/** drive_confined() - what the builder of a domain can do with the hypervisor's handles, and what not */
+void drive_confined(int domid, const char *kind);
 /** drive_call() - qrexec from dom0 into the qube */
 void drive_call(int domid, const char *name);
 /** call_start_daemon() - skerry-qrexec for a qube; whether its agent greeted within so many seconds */
