@@ -32,6 +32,17 @@ static const struct process_rule *rule_of(const struct service *s)
 	return &process_rules[s->id];
 }
 
+/* For the log: each ground has a toolstack of its own name. */
+static const char *name_of(const struct service *s)
+{
+	static char toolstack[64];
+
+	if (s->id != PROCESS_TOOLSTACK)
+		return rule_of(s)->program;
+	(void)snprintf(toolstack, sizeof(toolstack), "skerry-ground-%s", s->monitor->ground);
+	return toolstack;
+}
+
 /* The rows that stand for services. */
 static bool is_service(enum process_id id)
 {
@@ -70,7 +81,7 @@ static void on_end_late(void *arg)
 {
 	struct service *s = arg;
 
-	LOG("%s does not end: it is killed", rule_of(s)->program);
+	LOG("%s does not end: it is killed", name_of(s));
 	proc_signal(&s->proc, SIGKILL);
 }
 
@@ -86,7 +97,7 @@ void service_end(struct service *s)
 
 void service_misbehaved(struct service *s, const char *what)
 {
-	LOG("%s: %s: it is ended", rule_of(s)->program, what);
+	LOG("%s: %s: it is ended", name_of(s), what);
 	proc_signal(&s->proc, SIGKILL);
 	link_close(&s->link);
 	/* Somebody in a service's place, who is no process of ours. */
@@ -99,11 +110,11 @@ static void say_end(const struct service *s, int wait_status)
 	if (s->monitor->stopping)
 		return;
 	if (wait_status == PROC_STATUS_UNKNOWN)
-		LOG("%s ended", rule_of(s)->program);
+		LOG("%s ended", name_of(s));
 	else if (WIFSIGNALED(wait_status))
-		LOG("%s was ended by signal %d", rule_of(s)->program, WTERMSIG(wait_status));
+		LOG("%s was ended by signal %d", name_of(s), WTERMSIG(wait_status));
 	else
-		LOG("%s ended with status %d", rule_of(s)->program, WEXITSTATUS(wait_status));
+		LOG("%s ended with status %d", name_of(s), WEXITSTATUS(wait_status));
 }
 
 static unsigned int longer_pause(unsigned int pause_ms, uint64_t started_ns)
@@ -155,7 +166,7 @@ static void on_end(void *arg, int wait_status)
 	}
 	s->pause_ms = longer_pause(s->pause_ms, s->started_ns);
 	if (loop_timer_set(m->loop, &s->again, s->pause_ms, on_again, m))
-		LOG_ERRNO("%s is not started again", rule_of(s)->program);
+		LOG_ERRNO("%s is not started again", name_of(s));
 }
 
 /* The start. */
@@ -164,7 +175,7 @@ static void on_ready_late(void *arg)
 {
 	struct service *s = arg;
 
-	LOG("%s does not get ready: it is killed", rule_of(s)->program);
+	LOG("%s does not get ready: it is killed", name_of(s));
 	proc_signal(&s->proc, SIGKILL);
 }
 
@@ -245,15 +256,13 @@ static int attach(struct service *s, struct ends *e)
 static int start_one(struct service *s, const int peers[PROCESS_PEERS_MAX])
 {
 	struct monitor *m = s->monitor;
-	char log[64];
+	char log[80];
 	struct process_start start = {
 	        .id = s->id, .fds = {-1, -1, -1, -1}, .stdin_fd = -1, .log = log};
 	struct ends e;
 	int r;
 
-	(void)snprintf(log, sizeof(log), "%s.log", rule_of(s)->program);
-	if (s->id == PROCESS_TOOLSTACK)
-		(void)snprintf(log, sizeof(log), "skerry-ground-%s.log", m->ground);
+	(void)snprintf(log, sizeof(log), "%s.log", name_of(s));
 	start.record.kind = RECORD_SYSTEM;
 	start.record.domid = (uint32_t)s->id;
 	s->started_ns = loop_now_ns();
@@ -266,7 +275,7 @@ static int start_one(struct service *s, const int peers[PROCESS_PEERS_MAX])
 		r = process_start(m->loop, m->records, &start, &s->proc, on_end, s);
 	}
 	if (r == 0 && attach(s, &e)) {
-		LOG_ERRNO("%s", rule_of(s)->program);
+		LOG_ERRNO("%s", name_of(s));
 		proc_signal(&s->proc, SIGKILL);
 	}
 	close_ends(&e);
@@ -281,7 +290,7 @@ static void start_later(struct service *s)
 
 	s->pause_ms = longer_pause(s->pause_ms, loop_now_ns());
 	if (loop_timer_set(m->loop, &s->again, s->pause_ms, on_again, m))
-		LOG_ERRNO("%s is not started", rule_of(s)->program);
+		LOG_ERRNO("%s is not started", name_of(s));
 }
 
 /* Admin is the middle: one pair to each of the two others. */
@@ -377,7 +386,7 @@ static void adopt(void *arg, const struct record *r)
 
 	if (known && !s->absent && (rule_of(s)->flags & OUTLIVES) && !proc_runs(&s->proc) &&
 	    proc_adopt(m->loop, &s->proc, (pid_t)r->pid, r->start, on_end, s) == 0) {
-		LOG("%s goes on", rule_of(s)->program);
+		LOG("%s goes on", name_of(s));
 		s->started_ns = loop_now_ns();
 		s->ready = true;
 		return;
