@@ -7,7 +7,7 @@ class Archive:
     def __init__(self, epoch):
         self.epoch = epoch
         self.entries = {}  # path without a leading slash: (mode, data, (major, minor))
-        self.owners = {}  # path: (uid, gid), where it is not root; file systems only
+        self.owners = {}  # path: (uid, gid), where it is not root
 
     def add(self, path, mode, data=b"", device=(0, 0)):
         path = path.strip("/")
@@ -25,15 +25,15 @@ class Archive:
         for number, path in enumerate(sorted(self.entries), 1):
             mode, data, device = self.entries[path]
             links = 2 if stat.S_ISDIR(mode) else 1
-            out.append(self.record(number, path, mode, links, data, device))
-        out.append(self.record(0, "TRAILER!!!", 0, 1, b"", (0, 0)))
+            out.append(self.record(number, path, mode, links, data, device, self.owners.get(path, (0, 0))))
+        out.append(self.record(0, "TRAILER!!!", 0, 1, b"", (0, 0), (0, 0)))
         whole = b"".join(out)
         return whole + b"\0" * (-len(whole) % 512)
 
-    def record(self, number, path, mode, links, data, device):
+    def record(self, number, path, mode, links, data, device, owner):
         name = path.encode() + b"\0"
         head = b"070701" + b"".join(b"%08X" % n for n in (
-            number, mode, 0, 0, links, self.epoch if number else 0, len(data), 0, 0, device[0], device[1], len(name), 0))
+            number, mode, owner[0], owner[1], links, self.epoch if number else 0, len(data), 0, 0, device[0], device[1], len(name), 0))
         record = head + name
         record += b"\0" * (-len(record) % 4) + data
         return record + b"\0" * (-len(record) % 4)

@@ -74,6 +74,7 @@ struct run_folders {
 	struct {
 		char name[64];
 		mode_t mode;
+		gid_t group;
 	} folders[RUN_FOLDERS_MAX];
 };
 
@@ -91,6 +92,7 @@ static void remember_run(struct run_folders *run)
 			continue;
 		(void)snprintf(run->folders[run->n].name, sizeof(run->folders[0].name), "%s",
 		               entry->d_name);
+		run->folders[run->n].group = st.st_gid;
 		run->folders[run->n++].mode = st.st_mode & 07777;
 	}
 	if (dir)
@@ -103,7 +105,8 @@ static void restore_run(const struct run_folders *run)
 
 	for (size_t i = 0; i < run->n; i++) {
 		(void)snprintf(path, sizeof(path), "/run/%s", run->folders[i].name);
-		if (mkdir(path, 0700) || chmod(path, run->folders[i].mode))
+		if (mkdir(path, 0700) || chown(path, 0, run->folders[i].group) ||
+		    chmod(path, run->folders[i].mode))
 			LOG_ERRNO("%s", path);
 	}
 }

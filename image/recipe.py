@@ -13,7 +13,7 @@
     packages NAME…                        whole packages, with those that they need and dpkg's database (disks)
     tree FOLDER                           everything below a folder of the build tree
     drop PATTERN                          what is not wanted of packages
-    owner PATH UID GID                    of a file (disks)
+    owner PATH UID GID                    of a file or folder
     text DEST LINE…                       lines behind what DEST holds, if anything; @PATH: the text of that file
     libraries PACKAGE…                    where the libraries of dynamic programs are looked for
 

@@ -10,9 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,34 +23,10 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
+#include "process/user.h"
 
 #define SAFE_FD  32 /* descriptors of a child are moved above those that it is to find */
 #define ARGV_MAX 24
-
-/* 1: there is no such user; the process stays root, and confines itself. */
-static int become(const char *name)
-{
-	FILE *f;
-	struct passwd *pw;
-
-	if (!name || geteuid() != 0)
-		return 0;
-	f = fopen("/etc/passwd", "re");
-	while (f && (pw = fgetpwent(f)))
-		if (strcmp(pw->pw_name, name) == 0)
-			break;
-	if (!f || !pw) {
-		LOG("there is no user %s: running as root, confined", name);
-		if (f)
-			(void)fclose(f);
-		return 1;
-	}
-	(void)fclose(f);
-	return setgroups(0, NULL) || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) ||
-	                       setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid)
-	               ? -1
-	               : 0;
-}
 
 /* Upwards first, so that no number that is still to be copied is overwritten. */
 static int place_descriptors(const int fds[PROCESS_FDS_MAX])
@@ -221,7 +195,8 @@ NORETURN static void run(const struct start *s, const char *ground, int fds[PROC
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)umask(s->id == PROCESS_KEEPER || s->id == PROCESS_DATABASE ? 0007 : 0022);
 	(void)setsid();
-	if (place_descriptors(fds) || set_limits(s->rule) || become(s->rule->user) < 0) {
+	if (place_descriptors(fds) || set_limits(s->rule) ||
+	    (s->rule->user && !(s->rule->flags & BECOMES) && user_enter(s->rule->user))) {
 		LOG_ERRNO("%s cannot be given what it needs", s->rule->program);
 		_exit(111);
 	}

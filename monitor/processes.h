@@ -39,6 +39,7 @@ enum process_flag {
 	HAS_LINK = 1 << 3,
 	HAS_READY = 1 << 4,
 	OUTLIVES = 1 << 5, /* the monitor: the next one adopts it */
+	BECOMES = 1 << 7,  /* its user by itself, once it has made what only root may make */
 	IN_GROUP = 1 << 6, /* admin and who speaks with it: end and start together */
 };
 

@@ -22,6 +22,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
+#include "process/user.h"
 #include "services/admin/backup.h"
 #include "services/admin/conn.h"
 #include "services/admin/device_parse.h"
@@ -41,6 +42,9 @@
 #define SOCKET_MODE 0770
 #define BACKLOG     512
 #define SETTLE_MS   3000U
+#define END_LOOK_MS 20U            /* a word of the monitor may be on its way; chosen */
+#define END_LOOKS   400U           /* eight seconds: the monitor waits ten; chosen */
+#define USER        "skerry-admin" /* monitor/processes.def */
 
 enum option_code {
 	OPTION_ROOT = 256,
@@ -236,9 +240,30 @@ static void close_others(const struct fds *fds)
 	fd_close_from(STDERR_FILENO + 1, keep, ARRAY_LEN(keep));
 }
 
+static bool any_dies(void)
+{
+	for (size_t i = 0; i < world.n_qubes; i++)
+		if (world.qubes[i]->run.state == STATE_DYING)
+			return true;
+	return false;
+}
+
+/* Volumes of a qube that has stopped are committed, and let go of the disk, before nobody would. */
+static void on_end_look(void *arg)
+{
+	static struct loop_timer look;
+	static unsigned int looks;
+
+	if (looks++ == 0 || (any_dies() && looks < END_LOOKS)) {
+		if (loop_timer_set(arg, &look, END_LOOK_MS, on_end_look, arg) == 0)
+			return;
+	}
+	loop_stop(arg, 0);
+}
+
 static void on_end(void *arg, int signo, pid_t sender)
 {
-	loop_stop(arg, 0);
+	on_end_look(arg);
 }
 
 static int serve(struct loop *loop, const struct fds *fds)
@@ -247,6 +272,12 @@ static int serve(struct loop *loop, const struct fds *fds)
 
 	if (run < 0)
 		LOG_ERRNO("/run/qubes cannot be opened");
+	ids_open();
+	/* Only root may make what stands in /run; nothing of anybody else is read before the user is another. */
+	if (open_doors() || user_enter(USER)) {
+		LOG_ERRNO("becoming " USER);
+		return 1;
+	}
 	start_defaults();
 	if (store_open(loop, fds->store) || start_check() || ground_open(loop, fds->monitor) ||
 	    volumes_open(loop, fds->storage))
@@ -254,8 +285,7 @@ static int serve(struct loop *loop, const struct fds *fds)
 	filter_open(loop, run);
 	backup_open(loop, run);
 	start_run_dir(run);
-	ids_open();
-	if (open_doors() || rights_drop())
+	if (rights_drop())
 		return 1;
 	lifecycle_settle();
 	settle(loop);

@@ -6,6 +6,7 @@
  * is acknowledged when the disk has it. When something cannot be written it says so and drops what
  * came after, until the admin service has taken that back.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -20,12 +21,14 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
+#include "process/user.h"
 #include "services/admin/database.h"
 #include "services/admin/rights.h"
 #include "services/admin/store.h"
 
 #define STORE_DIR "/var/lib/qubes/admin"
-#define GROUP_MAX 512 /* transactions in one commit; chosen */
+#define USER      "skerry-admin" /* monitor/processes.def */
+#define GROUP_MAX 512            /* transactions in one commit; chosen */
 
 struct store {
 	struct database *db;
@@ -188,6 +191,29 @@ static int open_dir(const char *given, char dir[PATH_MAX])
 	return 0;
 }
 
+/* The folder is its user's, and what an older system left in it as root. */
+static int own_dir(const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+	uid_t uid;
+	gid_t gid;
+	int r = d ? 0 : -1;
+
+	if (d && geteuid() == 0 && user_find(USER, &uid, &gid) == 0) {
+		r = fchown(dirfd(d), uid, gid);
+		while (r == 0 && (e = readdir(d)))
+			if (e->d_name[0] != '.')
+				r = fchownat(dirfd(d), e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW);
+	}
+	if (d)
+		(void)closedir(d);
+	if (r == 0 && user_enter(USER) == 0)
+		return 0;
+	LOG_ERRNO("%s: giving it to " USER, dir);
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"root", required_argument, NULL, 'r'},
@@ -216,7 +242,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc || store.fd < 0)
 		return fputs(usage, stderr), 2;
-	if (fd_open_stdio() || open_dir(given, dir))
+	if (fd_open_stdio() || open_dir(given, dir) || own_dir(dir))
 		return 1;
 	umask(077);
 	if (store_rights_drop(dir, store.fd, ready))
