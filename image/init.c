@@ -17,7 +17,9 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
-#define CHILDREN "/etc/skerry/children"
+#define CHILDREN     "/etc/skerry/children"
+#define LEFT_TERM_MS 500U   /* for what was left over to end by itself; chosen */
+#define LEFT_KILL_MS 10000U /* chosen: a write to a slow disk */
 
 static struct init init_state;
 
@@ -61,14 +63,32 @@ static void on_stop(void *arg, int signo, pid_t sender)
 	children_stop(init, signo == SIGINT ? RB_AUTOBOOT : RB_POWER_OFF);
 }
 
+/* Whether every process has ended, in that time. */
+static bool all_end(unsigned int ms)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	pid_t pid = 0;
+
+	for (unsigned int waited = 0; waited < ms; waited += 10) {
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0 && errno == ECHILD)
+			return true;
+		(void)nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 void init_finish(struct init *init)
 {
-	const struct timespec grace = {.tv_nsec = 200000000};
-
-	/* What is not a child of ours: left over by one of them. */
+	/* What is not a child of ours, but was left over by one of them, became one. */
 	(void)kill(-1, SIGTERM);
-	(void)nanosleep(&grace, NULL);
-	(void)kill(-1, SIGKILL);
+	if (!all_end(LEFT_TERM_MS)) {
+		(void)kill(-1, SIGKILL);
+		/* A file that a dying process has open keeps its disk busy. */
+		if (!all_end(LEFT_KILL_MS))
+			LOG("processes that were killed do not end");
+	}
 	ground_release();
 	LOG("%s", init->how == RB_AUTOBOOT ? "restart" : "power off");
 	if (reboot(init->how))
