@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "hypervisor/xen/build.h"
+#include "proto/xen_build.h"
 #include "lib/base/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

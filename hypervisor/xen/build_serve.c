@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The maker's side of build.h: starts the builder, makes the calls that it asks for, if they may be made. */
+/* The maker's side of proto/xen_build.h: starts the builder, makes the calls that it asks for, if they may be made. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <xencall.h>
 
-#include "hypervisor/xen/build.h"
+#include "proto/xen_build.h"
 #include "hypervisor/xen/domain_internal.h"
 #include "lib/base/bytes.h"
 #include "lib/base/fd.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * skerry-xen-builder - fills one domain: unpacks and reads its kernel, places it in the domain's memory. See build.h for
+ * skerry-xen-builder - fills one domain: unpacks and reads its kernel, places it in the domain's memory. See proto/xen_build.h for
  * what it may do and who else takes part. Started by the toolstack with the descriptors of that header.
  *
  * Trust: kernel and initrd are hostile. Nothing of them is read before everything that is not needed was given up.

@@ -4,10 +4,10 @@
 
 #include <stddef.h>
 
-#include "hypervisor/xen/build.h"
+#include "proto/xen_build.h"
 #include "hypervisor/xen/domain_internal.h"
 
-/* skerry-xen-builder: see build.h. */
+/* skerry-xen-builder: see proto/xen_build.h. */
 
 /** builder_ask() - one call and its answer, in builder_call and builder_reply; the result, or -1 with errno. A maker that
  *  is gone ends the process. */

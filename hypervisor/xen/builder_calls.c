@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libxencall's interface, for a process that must make no hypercall: what libxenguest and libxenctrl would have the
- * hypervisor do becomes a question to the maker (build.h). Linked in the library's place, so none of its code is in
+ * hypervisor do becomes a question to the maker (proto/xen_build.h). Linked in the library's place, so none of its code is in
  * this program. Only what building a PV or PVH domain of 64 bits needs is known here; all else is refused.
  */
 #include <errno.h>

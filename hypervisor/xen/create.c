@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Making a qube takes seconds: its kernel is unpacked and its memory filled. That is done by a process of
- * its own for each, the maker, so that nobody else waits. It has its own handles, reads no byte of the kernel (build.h), and
+ * its own for each, the maker, so that nobody else waits. It has its own handles, reads no byte of the kernel (proto/xen_build.h), and
  * dies with the toolstack; what it leaves is found by its notes.
  */
 #include <errno.h>

@@ -15,7 +15,7 @@
  *
  * Trust: what a qube may write in xenstore is read by nobody here, but for the text of
  * control/shutdown becoming empty. Kernel and initrd of a qube are trusted by that qube alone: a process of their own
- * unpacks them, which can reach that one domain and nothing else (build.h).
+ * unpacks them, which can reach that one domain and nothing else (proto/xen_build.h).
  *
  * Test: tests/xen
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The frame of a domain, for another process to fill (build.h): numbers of the request, and nothing of its kernel. */
+/* The frame of a domain, for another process to fill (proto/xen_build.h): numbers of the request, and nothing of its kernel. */
 #include "hypervisor/xen/domain_internal.h"
 
 #include <errno.h>

@@ -69,7 +69,7 @@ struct xen_built {
 
 #define XEN_PATH_MAX 160
 
-/** xen_build_image() - memory, kernel, first processor, by a process that can reach nothing else (build.h); the frames of a PV
+/** xen_build_image() - memory, kernel, first processor, by a process that can reach nothing else (proto/xen_build.h); the frames of a PV
  *  domain. 0, or -1 after a log line */
 int xen_build_image(struct xen_ground *ground, const struct xen_domain_spec *spec,
                     struct xen_built *built) MUST_CHECK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a builder may ask for: see build.h. Numbers beside a call's kind are judged by the hypervisor, for that domain alone. */
-#include "hypervisor/xen/build.h"
+/* What a builder may ask for: see proto/xen_build.h. Numbers beside a call's kind are judged by the hypervisor, for that domain alone. */
+#include "proto/xen_build.h"
 
 /* Those that tell a PVH kernel where its special pages are; numbers of xen/include/public/hvm/params.h. */
 static bool param_legal(uint64_t number)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* If one of these failed, a kernel that took over the process that unpacks it could have hypercalls made that are not for the
  * building of its own domain. */
-#include "hypervisor/xen/build.h"
+#include "proto/xen_build.h"
 
 #include <string.h>
 

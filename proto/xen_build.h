@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef HYPERVISOR_XEN_BUILD_H
-#define HYPERVISOR_XEN_BUILD_H
+#ifndef PROTO_XEN_BUILD_H
+#define PROTO_XEN_BUILD_H
 
 #include <stdbool.h>
 #include <stddef.h>
