@@ -145,6 +145,7 @@ int xen_starter_confine(void)
 	        /* What its children need to become others and to build their empty roots. */
 	        .capabilities = CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SYS_ADMIN) |
 	                        CAP(CAP_CHOWN) | CAP(CAP_DAC_OVERRIDE),
+	        .for_programs = true, /* the builder */
 	        .required = CONFINE_NO_NEW_PRIVS,
 	};
 

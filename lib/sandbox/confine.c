@@ -40,7 +40,8 @@ static int drop_capabilities(const struct confine_rights *rights)
 
 	/* Fails without CAP_SETPCAP, and then there is nothing to lose. */
 	for (int cap = 0; cap <= 63; cap++)
-		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+		if (!rights->for_programs || !(rights->capabilities >> cap & 1))
+			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (rights->capabilities && syscall(SYS_capget, &head, have) < 0) {
 		LOG_ERRNO("cannot read capabilities");

@@ -66,6 +66,7 @@ struct confine_rights {
 	uint64_t
 	        capabilities; /* bits by number that are kept, of those it has; not with namespaces of
 	                         another user namespace */
+	bool for_programs;    /* a program that it starts as root has those capabilities as well */
 	uint64_t memory_max; /* RLIMIT_AS, bytes; 0: none */
 	uint32_t files_max;  /* RLIMIT_NOFILE; 0: none */
 	uint32_t required;   /* confine_mechanism that must work */
