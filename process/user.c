@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,16 +37,29 @@ int user_become(uid_t uid, gid_t gid)
 	return setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid) ? -1 : 0;
 }
 
+/* Whether root is to become that user. */
+static bool find_wanted(const char *name, uid_t *uid, gid_t *gid)
+{
+	if (geteuid() != 0)
+		return false;
+	if (user_find(name, uid, gid) == 0)
+		return true;
+	LOG("there is no user %s: running as root, confined", name);
+	return false;
+}
+
 int user_enter(const char *name)
 {
 	uid_t uid;
 	gid_t gid;
 
-	if (geteuid() != 0)
-		return 0;
-	if (user_find(name, &uid, &gid)) {
-		LOG("there is no user %s: running as root, confined", name);
-		return 0;
-	}
-	return user_become(uid, gid);
+	return find_wanted(name, &uid, &gid) ? user_become(uid, gid) : 0;
+}
+
+int user_enter_alone(const char *name)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return find_wanted(name, &uid, &gid) ? setresuid(uid, uid, uid) : 0;
 }

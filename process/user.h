@@ -18,4 +18,7 @@ int user_become(uid_t uid, gid_t gid) MUST_CHECK;
  *  it is. 0, or -1 with errno */
 int user_enter(const char *name) MUST_CHECK;
 
+/** user_enter_alone() - the same, but the group stays: it is what lets a member in */
+int user_enter_alone(const char *name) MUST_CHECK;
+
 #endif

@@ -20,6 +20,7 @@
 #include "lib/base/log.h"
 #include "lib/base/paths.h"
 #include "lib/loop/loop.h"
+#include "process/user.h"
 #include "proto/events.h"
 #include "proto/facts.h"
 #include "proto/limits.h"
@@ -423,7 +424,7 @@ int main(int argc, char **argv)
 	helper.channel.on_frame = on_frame;
 	helper.channel.on_close = on_close;
 	helper.channel.arg = &helper;
-	if (facts_confine(helper.file))
+	if (user_enter_alone("skerry-policy") || facts_confine(helper.file))
 		return 1;
 	if (!helper.file)
 		events_start(&helper);
