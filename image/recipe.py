@@ -10,6 +10,7 @@
     dir DEST [MODE]                       an empty folder
     link DEST TARGET
     module NAME                           a kernel module and those that it needs, in loading order
+    all-modules                           every module of the kernel, below VERSION/, with depmod's lists of them (disks)
     packages NAME…                        whole packages, with those that they need and dpkg's database (disks)
     tree FOLDER                           everything below a folder of the build tree
     drop PATTERN                          what is not wanted of packages
@@ -23,6 +24,7 @@ import fnmatch
 import glob
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -193,6 +195,34 @@ class Recipe:
         self.modules.append(name)
         self.archive.add("%s/%s.ko" % (MODULES, name), stat.S_IFREG | 0o644, data)
 
+    def do_all_modules(self, here):
+        folder = self.package("@kernel")
+        place = next((p for p in (os.path.join(folder, "lib", "modules"), os.path.join(folder, "usr", "lib", "modules")) if os.path.isdir(p)), "")
+        versions = os.listdir(place) if place else []
+        if len(versions) != 1:
+            raise SystemExit("image: the kernel's package has modules of %d versions" % len(versions))
+        version, top = versions[0], os.path.join(place, versions[0])
+        self.whole = True  # no program in it wants a library
+        for at, _, names in os.walk(top):
+            for name in names:
+                path = os.path.join(at, name)
+                if os.path.isfile(path) and not os.path.islink(path):
+                    with open(path, "rb") as f:
+                        self.archive.add(os.path.join(version, os.path.relpath(path, top)), stat.S_IFREG | 0o644, f.read())
+        with tempfile.TemporaryDirectory() as tmp:
+            # depmod writes beside what it reads, and the package is not ours to change.
+            shutil.copytree(top, os.path.join(tmp, "lib", "modules", version), symlinks=True, copy_function=link_or_copy)
+            r = subprocess.run(["depmod", "-b", tmp, version], stderr=subprocess.PIPE, env=dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"), check=False)
+            made = os.path.join(tmp, "lib", "modules", version)
+            if r.returncode or not os.path.isfile(os.path.join(made, "modules.dep")):
+                raise SystemExit("image: depmod: " + r.stderr.decode("utf-8", "replace").strip()[-300:])
+            for name in sorted(os.listdir(made)):
+                if not os.path.isfile(os.path.join(made, name)) or os.path.islink(os.path.join(made, name)):
+                    continue
+                with open(os.path.join(made, name), "rb") as f:
+                    self.archive.entries.pop(os.path.join(version, name), None)
+                    self.archive.add(os.path.join(version, name), stat.S_IFREG | 0o644, f.read())
+
     def built_in(self):
         found = set()
         for path in glob.glob(os.path.join(self.package("@kernel"), "**", "modules.builtin"), recursive=True):
@@ -225,6 +255,13 @@ class Recipe:
                         self.put(name if name.startswith("/") else "/lib/x86_64-linux-gnu/" + base, f.read())
                     return
         raise SystemExit("image: no package that the recipe names has the library %s" % name)
+
+
+def link_or_copy(source, dest):
+    try:
+        os.link(source, dest)
+    except OSError:
+        shutil.copyfile(source, dest)
 
 
 def link_target(path):

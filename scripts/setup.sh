@@ -19,7 +19,7 @@ build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libseccomp-de
 libsodium-dev zlib1g-dev libpam0g-dev libcmocka-dev libsqlite3-dev libxen-dev liblzma-dev libbz2-dev liblzo2-dev
 libzstd-dev bubblewrap passt poppler-utils"
 # Only the tier xen needs these.
-xen_packages="qemu-system-x86 zstd xorriso grub-common grub-pc-bin grub-efi-amd64-bin mtools dosfstools ovmf e2fsprogs signify-openbsd"
+xen_packages="qemu-system-x86 zstd xorriso grub-common grub-pc-bin grub-efi-amd64-bin mtools dosfstools ovmf e2fsprogs kmod signify-openbsd"
 test_packages="clang clang-format graphviz clang-tidy cppcheck shellcheck codespell mandoc spin binutils strace
 util-linux poppler-utils graphicsmagick librsvg2-bin gnupg openssh-client scrypt gzip xz-utils zstd sqv rpm signify-openbsd"
 
