@@ -4,6 +4,7 @@
 disposable, what goes wrong with a clear word, kill -9 of everything that is not the kernel, and a power cut. TAP.
 """
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,65 @@ HANG = float(os.environ.get("SKERRY_XEN_HANG", "900"))
 POLICY = """test.Echo  *  work   vault  allow
 test.Echo  *  vault  work   deny
 """
+
+
+# Capabilities, by bit.
+CHOWN, DAC, DAC_READ, FOWNER, FSETID, KILL, SETGID, SETUID, ADMIN, SETFCAP = (1 << n for n in (0, 1, 2, 3, 4, 5, 6, 7, 21, 31))
+OWN = 0x70000000  # users of qubes begin there: proto/monitor.h
+
+
+def users():
+    """Whom each program of the monitor's table runs as, by the table and the image's list of users."""
+    with open(os.path.join(machine.SOURCE, "image", "dom0.passwd"), encoding="ascii") as f:
+        numbers = {line.split(":")[0]: int(line.split(":")[2]) for line in f if ":" in line and not line.startswith("#")}
+    with open(os.path.join(machine.SOURCE, "monitor", "processes.def"), encoding="utf-8") as f:
+        rows = re.findall(r'\.program = "([^"]+)".*?\.user = (NULL|"[^"]+")', f.read(), re.DOTALL)
+    return {program: 0 if user == "NULL" else numbers[user.strip('"')] for program, user in rows}, numbers
+
+
+def promised():
+    """Program -> the kinds of its processes that dom0 has for as long as qubes run: (user, capabilities, filter, no new
+    privileges); None stands for all capabilities. doc/confinement.md says why each has what it has.
+    """
+    user, number = users()
+    free = (0, None, 0, 0)
+    qube = "of a qube"
+
+    def held(program, capabilities=0):
+        return user[program], capabilities, 2, 1
+
+    return {
+        "init": {free}, "xenstored": {free}, "skerry-door": {free}, "xen-status": {free},
+        "skerryd": {(0, KILL, 2, 1), free},
+        "skerry-ground-xen": {(number["skerry-xen"], KILL, 2, 1), (0, CHOWN | DAC | SETGID | SETUID | ADMIN, 0, 1)},
+        "skerry-console": {(qube, 0, 2, 1)},
+        "skerry-admin": {held("skerry-admin")},
+        "skerry-store": {held("skerry-store")},
+        "skerry-storage": {held("skerry-storage", CHOWN | DAC | DAC_READ | FOWNER | FSETID | SETFCAP), held("skerry-storage", ADMIN)},
+        "skerry-backup": {free},
+        "skerry-policy": {free},
+        "skerry-policy-decider": {held("skerry-policy")},
+        "skerry-policy-facts": {held("skerry-policy")},
+        # They make files and sockets in folders of root's, without a capability.
+        "skerry-policy-prompter": {(0, 0, 0, 1)},
+        "skerry-policy-recorder": {(0, 0, 2, 1)},
+        "skerry-qrexec": {held("skerry-qrexec", DAC), free},
+        "skerry-qrexec-slice": {(0, 0, 2, 1)},
+        "skerry-qubesdb": {held("skerry-qubesdb", DAC)},
+        "skerry-qubesdb-slice": {(0, 0, 2, 1)},
+    }
+
+
+def kinds(text):
+    """What xen-status says: (program, kind) pairs."""
+    found = set()
+    for line in text.splitlines():
+        words = line.split()
+        uid, effective, held = int(words[1]), int(words[4], 16), int(words[5], 16)
+        everything = held.bit_count() > 30
+        found.add((words[0], ("of a qube" if uid >= OWN and int(words[2]) == uid else uid,
+                              None if everything else effective | held, int(words[6]), int(words[7]))))
+    return found
 
 
 class Test:
@@ -88,9 +148,31 @@ class Test:
             self.do("qvm-prefs", "vault", "virt_mode", "pvh")
         self.good("a policy is set", "qubes-policy", "-r", "30-user", data=POLICY.encode())
         began = time.monotonic()
-        self.good("both start together", "skerry", "start", "work", "vault")
+        _, said = self.do("xen-status", "skerry", "start", "work", "vault")
         self.note("both up after %.1f s" % (time.monotonic() - began))
+        self.during(said)
         self.result(self.running() == ["dom0", "vault", "work"], "and are shown as running")
+
+    def during(self, said):
+        """While a qube was made there were processes that read its kernel: as itself and nobody else, and who made it."""
+        seen = kinds("\n".join(line for line in said.splitlines() if len(line.split()) == 8 and line.split()[1].isdigit()))
+        builder = ("skerry-xen-builder", ("of a qube", 0, 2, 1))
+        maker = ("skerry-ground-xen", (users()[1]["skerry-xen"], 0, 2, 1))
+        if not self.result(builder in seen, "a qube's kernel is read by a process with the qube's user, a filter and no capability") or \
+           not self.result(maker in seen, "who makes its domain has a user of its own, a filter and no capability"):
+            self.note(said)
+
+    def rights(self):
+        """Each process is what the tables promise, and all that they promise is there."""
+        end, wanted = time.monotonic() + 60, {(name, kind) for name, all_kinds in promised().items() for kind in all_kinds}
+        while True:
+            status, said = self.do("xen-status")
+            seen = kinds(said) if status == 0 else set()
+            # One that has just been started confines itself in the next moment.
+            if seen == wanted or time.monotonic() > end:
+                break
+        if not self.result(seen == wanted, "every process of dom0 has the user, capabilities, filter and privileges that it is to have"):
+            self.note("not promised: %r; promised and not there: %r" % (sorted(map(str, seen - wanted)), sorted(map(str, wanted - seen))))
 
     def calls(self):
         self.call("a call that the policy allows runs in the other qube")
@@ -256,11 +338,14 @@ class Test:
         self.good("with what it had on its private volume", "qvm-run", "-p", "--no-gui", "-u", "root", "work",
                   "head -n 1 /dev/xvdb", expect="kept")
         self.result(self.m.off(HANG), "an orderly end, with a qube running")
+        held = [line for line in self.m.said(200) if "unmounting" in line or "do not end" in line]
+        if not self.result(not held, "and every disk is unmounted, for nobody holds it"):
+            self.note("\n".join(held))
 
     def run(self):
         try:
             if self.boot("dom0 boots, and its system answers at its door"):
-                for part in (self.qubes, self.calls, self.network, self.disposable, self.wrong, self.kills, self.stops, self.power):
+                for part in (self.qubes, self.rights, self.calls, self.network, self.disposable, self.wrong, self.kills, self.stops, self.power):
                     part()
         except dom0.Closed as error:
             self.result(False, "the system answers: %s" % error)
@@ -280,7 +365,7 @@ def image():
     os.makedirs(place, exist_ok=True)
     with open(broken, "w", encoding="ascii") as f:
         f.write("this is no kernel\n")
-    return dom0.images(place, os.path.join(machine.TREE, "tests", "xen", "xen-kill") + ":/usr/bin/xen-kill",
+    return dom0.images(place, *(os.path.join(machine.TREE, "tests", "xen", n) + ":/usr/bin/" + n for n in ("xen-kill", "xen-status")),
                        broken + ":/usr/share/skerry/vm-kernels/broken/vmlinuz:644")
 
 
