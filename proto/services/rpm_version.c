@@ -69,6 +69,29 @@ static int compare_part(const char **a, const char **b)
 	return r;
 }
 
+/* A '~' or '^' at the beginning of one: moves behind it if both have it; else *ret_result, and true. */
+static bool compare_mark(const char **a, const char **b, int *ret_result)
+{
+	char x = **a, y = **b;
+
+	if (x == y) {
+		(*a)++, (*b)++;
+		return false;
+	}
+	if (x == '~' || y == '~')
+		*ret_result = x == '~' ? -1 : 1;
+	else if (!x || !y)
+		*ret_result = x ? 1 : -1;
+	else
+		*ret_result = x == '^' ? -1 : 1;
+	return true;
+}
+
+static bool is_mark(char c)
+{
+	return c == '~' || c == '^';
+}
+
 int rpm_version_compare(const char *a, const char *b)
 {
 	int r = 0;
@@ -76,18 +99,9 @@ int rpm_version_compare(const char *a, const char *b)
 	while (r == 0) {
 		a = skip_separators(a);
 		b = skip_separators(b);
-		if (*a == '~' || *b == '~') {
-			if (*a != *b)
-				return *a == '~' ? -1 : 1;
-			a++, b++;
-			continue;
-		}
-		if (*a == '^' || *b == '^') {
-			if (!*a || !*b)
-				return *a ? 1 : -1;
-			if (*a != *b)
-				return *a == '^' ? -1 : 1;
-			a++, b++;
+		if (is_mark(*a) || is_mark(*b)) {
+			if (compare_mark(&a, &b, &r))
+				return r;
 			continue;
 		}
 		if (!*a || !*b)

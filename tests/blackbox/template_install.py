@@ -5,6 +5,7 @@
 import fcntl
 import gzip
 import lzma
+import pty
 import random
 
 from admin_common import Admin
@@ -382,6 +383,33 @@ def _(w):
     w.run("--keyring=" + w.sut.path("nokeys"), "install", "--skip-start", "debian-12", "--retries=1", status=1, said=b"none of the known keys")
     w.run("install", "--skip-start", "debian-1?")
     equal(w.feature("template-version"), "4.2")
+
+
+# If this failed, who waits for gigabytes would not know how far they are, or logs would be full of it.
+@installs("how far a download and an import are, on a terminal only")
+def _(w):
+    data = package(random.Random(1).randbytes(6_000_000))
+    w.offer(("4.2", data))
+    slow = "#!/bin/sh\ncat >/dev/null\nhead -c 3000000 {0}\nsleep 1\ntail -c +3000001 {0}\n"
+    sut = w.sut
+    sut.service("sys-net", "qubes.TemplateDownload", slow.format(sut.inside("sys-net", "answer-qubes.TemplateDownload")))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(w.argv("install", "--skip-start", "debian-12"), env=sut.env(), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:
+        pass  # the end of a terminal
+    os.close(ours)
+    equal(process.wait(), 0, shown)
+    percents = [int(n) for n in re.findall(rb"debian-12-4.2-1: (\d{3}) %\r", shown)]
+    check(percents == sorted(percents) and percents[-1] == 100 and any(0 < n < 100 for n in percents), shown)
+    check(b"importing: 100 %" in shown, shown[-300:])
+    check(b"%" not in subprocess.run(w.argv("reinstall", "--skip-start", "debian-12"), env=sut.env(), capture_output=True, check=True).stderr, "no terminal")
+    check(b"%" not in subprocess.run(w.argv("-q", "reinstall", "--skip-start", "debian-12"), env=sut.env(), capture_output=True, check=True).stderr, "-q")
 
 
 # If this failed, templates could be managed in dom0 only.

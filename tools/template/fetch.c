@@ -67,11 +67,14 @@ void progress_begin(const char *what, int fd, uint64_t size)
 	timer(PROGRESS_US);
 }
 
-void progress_end(void)
+void progress_end(bool done)
 {
 	if (!progress.what)
 		return;
 	timer(0);
+	/* What was checked is not as long as what came. */
+	if (done)
+		progress.size = 1;
 	progress_show(0);
 	progress.what = NULL;
 	err_printf("\n");
@@ -99,7 +102,7 @@ static int check(const struct template_options *options, const struct package_ke
 	if (!options->quiet)
 		progress_begin(f->spec, f->fd, size);
 	failed = package_check(keys, in, f->fd, package, why);
-	progress_end();
+	progress_end(!failed);
 	f->package = package;
 	if (!failed && (strncmp(package->name, TEMPLATE_PREFIX, strlen(TEMPLATE_PREFIX)) != 0 ||
 	                strlen(package->name) > strlen(TEMPLATE_PREFIX) + TEMPLATE_SHORT_MAX)) {

@@ -114,36 +114,44 @@ static bool is_wanted(const struct task *task, const struct template_record *r)
 	}
 }
 
+/* That of a repository with this name; NULL: it was not chosen yet. */
+static struct choice *chosen(const struct choices *choices, const char *name)
+{
+	for (size_t i = 0; i < choices->n; i++) {
+		struct choice *c = &choices->items[i];
+
+		if (c->record && strcmp(c->record->name, name) == 0)
+			return c;
+	}
+	return NULL;
+}
+
 /* Of each name the newest that is wanted. */
 static void choose_records(const struct task *task, const struct available *available,
                            struct choices *choices)
 {
 	for (size_t i = 0; i < available->n; i++) {
 		const struct template_record *r = &available->items[i];
-		struct evr evr = record_evr(r);
-		size_t j = 0;
+		struct choice *c = chosen(choices, r->name);
+		struct evr evr = record_evr(r), other;
 
 		if (!is_wanted(task, r))
 			continue;
-		while (j < choices->n && (!choices->items[j].record ||
-		                          strcmp(choices->items[j].record->name, r->name) != 0))
-			j++;
-		if (j == choices->n) {
+		if (!c) {
 			choose(choices, &(struct choice){.record = r, .qube = r->name});
-		} else {
-			struct evr other = record_evr(choices->items[j].record);
-
-			if (evr_compare(&evr, &other) > 0)
-				choices->items[j].record = r;
+			continue;
 		}
+		other = record_evr(c->record);
+		if (evr_compare(&evr, &other) > 0)
+			c->record = r;
 	}
 }
 
 static bool is_file(const char *spec)
 {
-	size_t len = strlen(spec);
+	const char *dot = strrchr(spec, '.');
 
-	return len > 4 && strcmp(spec + len - 4, ".rpm") == 0;
+	return dot && dot != spec && strcmp(dot, ".rpm") == 0;
 }
 
 static const char *nothing_text(enum mode mode)

@@ -106,7 +106,7 @@ const char *fetch_keep(const struct fetched *fetched, const char *folder);
 
 /* How far it is, on a terminal: the size of a file that somebody else writes. */
 void progress_begin(const char *what, int fd, uint64_t size);
-void progress_end(void);
+void progress_end(bool done);
 
 /* Commands; the exit status. */
 int template_install(const struct template_options *options, const char *command, int argc,
