@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boots an image of image/build on Xen in QEMU, without hardware help, and gives back what the test inside said."""
+import fcntl
 import gzip
 import os
 import shutil
@@ -14,6 +15,7 @@ SOURCE = os.environ.get("SKERRY_SOURCE") or os.path.dirname(os.path.dirname(os.p
 TREE = os.environ.get("SKERRY_BUILD") or os.path.join(SOURCE, "build", "release")
 # With this processor Xen has SVM and nested paging, so that PV and PVH qubes run; "max" crashes dom0's kernel.
 CPU = "qemu64,+svm,+npt,+ssse3,+sse4.1,+sse4.2"
+CPU_WITHOUT_HVM = "qemu64,-svm,+ssse3,+sse4.1,+sse4.2"
 PORT = "/dev/vport0p1"
 # Others use the machine as well; NICE=0 where nobody does.
 NICE = ["nice"] if os.environ.get("NICE", "1") != "0" else []
@@ -34,7 +36,14 @@ def why_not():
 
 
 def build(recipe, output, *more, disk=None):
-    """disk: MiB of a root for qubes, which is made then and no archive."""
+    """disk: MiB of a root for qubes, which is made then and no archive. Tests that run at once share some images."""
+    os.makedirs(output, exist_ok=True)
+    with open(output + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_alone(recipe, output, *more, disk=disk)
+
+
+def build_alone(recipe, output, *more, disk=None):
     command = [sys.executable, os.path.join(SOURCE, "image", "build"), recipe, "--tree", TREE, "--output", output,
                "--level", "0"] + ["--add=" + m for m in more] + (["--disk", str(disk)] if disk else [])
     status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
