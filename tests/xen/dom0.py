@@ -109,7 +109,7 @@ class Door:
 class Dom0:
     """One machine. Its disk is made if it is not there."""
 
-    def __init__(self, image, disk, memory=2304, dom0_memory=704, disk_size=8 << 30):
+    def __init__(self, image, disk, memory=2304, dom0_memory=704, disk_size=8 << 30, cpu=machine.CPU):
         self.tmp = tempfile.mkdtemp(prefix="skerry-dom0-")
         self.disk, self.proc = disk, None
         self.console = os.path.join(self.tmp, "console")
@@ -124,7 +124,7 @@ class Dom0:
             machine.empty_disk(disk, disk_size)
         modules = "%s console=hvc0 quiet,%s" % (os.path.join(image, "vmlinuz"), os.path.join(image, "initramfs.gz"))
         self.command = [
-            *machine.NICE, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", machine.CPU, "-m", str(memory), "-display",
+            *machine.NICE, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", cpu, "-m", str(memory), "-display",
             "none", "-no-reboot", "-net", "none", "-kernel", xen, "-initrd", modules,
             "-append", "console=com1 com1=115200,8n1 noreboot dom0_mem=%dM,max:%dM dom0_max_vcpus=1" % (dom0_memory, dom0_memory),
             "-serial", "file:" + self.console, "-monitor", "none",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* xen-kill NAME [WORD]: SIGKILL to every process of dom0 whose program is called NAME (and has that WORD on its command
- * line); prints how many. Only in the images of tests. */
+ * line); prints how many. xen-kill /PATH: removes that file. Only in the images of tests. */
 #include <dirent.h>
 #include <limits.h>
 #include <signal.h>
@@ -51,6 +51,8 @@ int main(int argc, char **argv)
 
 	if (argc < 2 || !dir)
 		return 2;
+	if (argv[1][0] == '/')
+		return unlink(argv[1]) != 0;
 	while ((entry = readdir(dir))) {
 		int pid = entry->d_name[0] >= '1' && entry->d_name[0] <= '9'
 		                  ? (int)strtol(entry->d_name, NULL, 10)

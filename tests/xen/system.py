@@ -1,18 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The whole system on real Xen, through its door as its owner has it: boot, qubes of both kinds, calls under policy, a
-disposable, what goes wrong with a clear word, kill -9 of everything that is not the kernel, and a power cut. TAP.
+"""The whole system on real Xen, through its door as its owner has it: boot, qubes of both kinds, calls under policy,
+disposables and their pool, what goes wrong with a clear word, kill -9 of everything that is not the kernel, and power cuts.
+Arguments: parts of it, the first of them "qubes"; none: all. TAP.
 """
 import os
+import random
 import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
 
 import dom0
 import machine
 
+PARTS = ["qubes", "rights", "calls", "network", "disposable", "pool", "wrong", "kills", "stops", "power", "random_cuts"]
+# How often the power goes; SKERRY_CUTS=N for more.
+CUTS = int(os.environ.get("SKERRY_CUTS", "20" if os.environ.get("LONG") else "2"))
 # Seconds until anything is called a hang; a machine without hardware help that others use needs a tenth of it.
 HANG = float(os.environ.get("SKERRY_XEN_HANG", "900"))
 POLICY = """test.Echo  *  work   vault  allow
@@ -115,9 +121,9 @@ class Test:
 
     # parts
 
-    def boot(self, text):
+    def boot(self, text, **options):
         began = time.monotonic()
-        self.m = dom0.Dom0(self.image, self.disk).start()
+        self.m = dom0.Dom0(self.image, self.disk, **options).start()
         try:
             self.m.wait_ready(HANG)
         except dom0.Closed as error:
@@ -143,15 +149,18 @@ class Test:
             self.do("qvm-prefs", "tiny", *setting)
         self.good("a qube is made", "qvm-create", "work", "--label=blue")
         self.good("and another, which can be a netvm", "qvm-create", "vault", "--label=black", "--property", "provides_network=True")
-        # Emulated, a PVH kernel takes several times as long; tests/xen/xen.py has one for every channel.
-        if os.environ.get("LONG"):
-            self.do("qvm-prefs", "vault", "virt_mode", "pvh")
         self.good("a policy is set", "qubes-policy", "-r", "30-user", data=POLICY.encode())
         began = time.monotonic()
         _, said = self.do("xen-status", "skerry", "start", "work", "vault")
         self.note("both up after %.1f s" % (time.monotonic() - began))
         self.during(said)
         self.result(self.running() == ["dom0", "vault", "work"], "and are shown as running")
+        self.is_kind("work", "PV", "and are PV, as they were set to be")
+
+    def is_kind(self, qube, kind, text):
+        status, said = self.do(*self.in_qube(qube, "cat /sys/hypervisor/guest_type"))
+        if not self.result(status == 0 and said == kind, text):
+            self.note("%s: %d: %s" % (qube, status, said))
 
     def during(self, said):
         """While a qube was made there were processes that read its kernel: as itself and nobody else, and who made it."""
@@ -224,6 +233,7 @@ class Test:
         # Emulated, a PVH kernel takes some times as long; it is one more here, for the whole system over one.
         self.do("qvm-prefs", "sys-net", "virt_mode", "pvh")
         self.good("and starts", "qvm-start", "sys-net")
+        self.is_kind("sys-net", "PVH", "as PVH")
         self.note("sys-net up after %.1f s" % (time.monotonic() - began))
         self.serve("sys-net")
         self.good("a running qube is given a netvm", "qvm-prefs", "work", "netvm", "sys-net")
@@ -271,6 +281,47 @@ class Test:
         _, said = self.do("qvm-ls", "--raw-list")
         self.result("disp" not in said.replace("default-dvm", ""), "and is gone after it")
 
+    def ready(self):
+        """The disposables that wait, paused, to be used; all that the pool has."""
+        _, names = self.do("qvm-features", "default-dvm", "preload-dispvm")
+        _, said = self.do("qvm-ls", "--raw-data", "--fields", "name,state")
+        paused = [line.split("|")[0] for line in said.splitlines() if line.endswith("|Paused")]
+        return [name for name in names.split() if name in paused], names.split()
+
+    def wait_ready(self, count, without=""):
+        end = time.monotonic() + HANG
+        ready, names = self.ready()
+        while time.monotonic() < end and (len(ready) < count or without in names):
+            time.sleep(0.5)
+            ready, names = self.ready()
+        return ready, names
+
+    def pool(self):
+        _, machine_mib = self.do("qubes-prefs", "maxmem")
+        # Half of the memory may wait: two of them, and not a third.
+        self.do("qvm-prefs", "default-dvm", "memory", str(int(int(machine_mib) / 2 / 2.4)))
+        began = time.monotonic()
+        self.good("a pool of ready disposables, of more than memory allows", "qvm-features", "default-dvm", "preload-dispvm-max", "9")
+        ready, names = self.wait_ready(2)
+        self.result(len(ready) == 2 and names == ready, "as many as memory allows wait, paused")
+        self.note("two ready after %.1f s: %s" % (time.monotonic() - began, " ".join(names)))
+        began = time.monotonic()
+        status, used = self.do("skerry", "disp", "--", "/usr/bin/qubesdb-read", "/name")
+        took = time.monotonic() - began
+        if not self.result(status == 0 and used in ready, "one of them is handed out"):
+            self.note("%d: %s" % (status, used))
+        self.note("a disposable from the pool: %.1f s" % took)
+        ready, names = self.wait_ready(2, without=used)
+        self.result(len(ready) == 2 and names == ready and used not in names, "the pool is filled again, and never beyond that")
+        _, said = self.do("qvm-ls", "--raw-list")
+        self.result(used not in said.split(), "and the one that was used is gone")
+        self.do("qvm-features", "default-dvm", "preload-dispvm-max", "0")
+        end = time.monotonic() + 120
+        while time.monotonic() < end and any(n in self.do("qvm-ls", "--raw-list")[1].split() for n in names):
+            time.sleep(0.3)
+        _, said = self.do("qvm-ls", "--raw-list")
+        self.result(not [n for n in names if n in said.split()], "no pool is wanted any more: those that waited are gone")
+
     def wrong(self):
         self.do("qvm-create", "bad", "--label=red")
         self.do("qvm-prefs", "bad", "kernel", "broken")
@@ -278,9 +329,14 @@ class Test:
         self.do("qvm-prefs", "bad", "kernel", "tiny")
         self.do("qvm-prefs", "bad", "memory", "100000")
         self.refused("more memory than there is", "Not enough memory", "qvm-start", "bad")
+        self.do("qvm-prefs", "bad", "memory", "32")
+        self.refused("a ramdisk that does not fit into its memory", "do not fit", "qvm-start", "bad")
         self.do("qvm-prefs", "bad", "memory", "128")
         self.do("qvm-prefs", "bad", "virt_mode", "hvm")
         self.refused("a device model that does not exist", "virt_mode pvh", "qvm-start", "bad")
+        self.do("qvm-prefs", "bad", "virt_mode", "pv")
+        self.good("the file of its private volume is taken away", "xen-kill", "/var/lib/qubes/appvms/bad/private.img")
+        self.refused("a volume that is missing is named", "private", "qvm-start", "bad")
         self.result(self.running() == ["dom0", "vault", "work"], "nothing else was touched")
         self.good("the qube that could not start is removed", "qvm-remove", "-f", "bad")
 
@@ -326,27 +382,98 @@ class Test:
         self.result(self.running() == ["dom0"], "a kernel that panics is an end that is noticed")
 
     def power(self):
+        self.do("qvm-prefs", "work", "netvm", "")
         self.good("a change is acknowledged", "qvm-tags", "work", "add", "kept-over-the-cut")
         self.good("and a new qube", "qvm-create", "late", "--label=green")
         self.m.cut()
         self.m.end()
-        if not self.boot("the power is cut at once; the machine boots again"):
+        # Processors that cannot run PVH this time: the next best is what the qube gets.
+        if not self.boot("the power is cut at once; the machine boots again, on other processors", cpu=machine.CPU_WITHOUT_HVM):
             return
         self.good("the acknowledged change is there", "qvm-tags", "work", expect="kept-over-the-cut")
         self.good("and the new qube", "qvm-ls", "--raw-list", expect="late")
+        self.do("qvm-prefs", "work", "virt_mode", "pvh")
         self.good("the qube starts again", "skerry", "start", "work")
+        self.is_kind("work", "PV", "as PV, for this machine has no hardware for PVH")
         self.good("with what it had on its private volume", "qvm-run", "-p", "--no-gui", "-u", "root", "work",
                   "head -n 1 /dev/xvdb", expect="kept")
+        self.good("what it now writes and flushes", "qvm-run", "-p", "--no-gui", "-u", "root", "work",
+                  "echo flushed > /dev/xvdb && sync && head -n 1 /dev/xvdb", expect="flushed")
+
+    def random_cuts(self):
+        seed = os.environ.get("SKERRY_SEED") or "%d" % time.time()
+        chance = random.Random(seed)
+        self.good("a counter", "qvm-features", "work", "counter", "0")
+        state = self.state()
+        for cut in range(CUTS):
+            moment = chance.uniform(0.3, 8)
+            acknowledged, under_way = self.changes(state, cut, moment)
+            self.m.end()
+            if not self.boot("cut %d: the power goes %.2f s into changes; the machine boots again" % (cut, moment),
+                             cpu=machine.CPU_WITHOUT_HVM):
+                return
+            self.note("seed %s: %d changes were acknowledged, one was under way: %s" % (seed, acknowledged, under_way[1:]))
+            self.compare(state, under_way)
+        self.good("a qube starts again", "skerry", "start", "work")
+        self.good("with what it had flushed before the first of these cuts", "qvm-run", "-p", "--no-gui", "-u", "root",
+                  "work", "head -n 1 /dev/xvdb", expect="flushed")
         self.result(self.m.off(HANG), "an orderly end, with a qube running")
         held = [line for line in self.m.said(200) if "unmounting" in line or "do not end" in line]
         if not self.result(not held, "and every disk is unmounted, for nobody holds it"):
             self.note("\n".join(held))
 
-    def run(self):
+    def changes(self, state, cut, seconds):
+        """Changes one after the other until the power goes; how many were acknowledged, and what was under way."""
+        timer = threading.Timer(seconds, self.m.proc.kill)
+        timer.start()
+        count = 0
+        while True:
+            name = "c%dn%d" % (cut, count)
+            made = sorted(q for q in state["qubes"] if re.match(r"c\d+n\d+$", q))
+            todo = [("tags", "add", name, ("qvm-tags", "work", "add", name)),
+                    ("counter", "set", name, ("qvm-features", "work", "counter", name)),
+                    ("qubes", "add", name, ("qvm-create", name, "--label=green")),
+                    ("qubes", "remove", made[0] if made else "", ("qvm-remove", "-f", made[0] if made else ""))]
+            what, how, value, words = todo[count % 4 if made else count % 3]
+            try:
+                status, said = self.do(*words)
+            except (dom0.Closed, OSError):
+                timer.join()
+                return count, (words, what, how, value)
+            if status:
+                self.result(False, "%s: %s" % (" ".join(words), said))
+            self.apply(state, what, how, value)
+            count += 1
+
+    def state(self):
+        """All that changes() changes."""
+        asked = (("tags", ("qvm-tags", "work")), ("qubes", ("qvm-ls", "--raw-list")), ("counter", ("qvm-features", "work", "counter")))
+        return {what: set(self.do(*words)[1].split()) for what, words in asked}
+
+    @staticmethod
+    def apply(state, what, how, value):
+        if how == "set":
+            state[what] = {value}
+        elif how == "add":
+            state[what].add(value)
+        else:
+            state[what].discard(value)
+
+    def compare(self, state, under_way):
+        """What is there is what was acknowledged, with or without what was under way; what is there counts from now on."""
+        _, what, how, value = under_way
+        there = self.state()
+        done = {key: set(values) for key, values in state.items()}
+        self.apply(done, what, how, value)
+        if not self.result(there in (state, done), "what was acknowledged is there, and nothing else but what was under way"):
+            self.note("there: %s\nacknowledged: %s\nunder way: %s" % (there, state, under_way))
+        state.update(there)
+
+    def run(self, parts):
         try:
             if self.boot("dom0 boots, and its system answers at its door"):
-                for part in (self.qubes, self.rights, self.calls, self.network, self.disposable, self.wrong, self.kills, self.stops, self.power):
-                    part()
+                for part in parts:
+                    getattr(self, part)()
         except dom0.Closed as error:
             self.result(False, "the system answers: %s" % error)
         finally:
@@ -381,7 +508,7 @@ def main():
         return 0
     tmp = tempfile.mkdtemp(prefix="skerry-xen-disk-")
     try:
-        return Test(where, os.path.join(tmp, "disk")).run()
+        return Test(where, os.path.join(tmp, "disk")).run(sys.argv[1:] or PARTS)
     finally:
         shutil.rmtree(tmp, ignore_errors=True)
 
