@@ -2,7 +2,8 @@
 /*
  * In a qube of a test: does to dom0 what a qube can. Told by the kernel's command line:
  *
- *   seconds=N   how long rings, agent, events, console and xenstore are attacked, all at once
+ *   attack      rings, agent, events, watches and console are attacked, all at once, from when dom0 makes the node
+ *               "attack" until it makes "end"; then xenstore
  *   end=WORD    then: panic, reboot, or nothing
  *
  * tests/xen/limits_harm.c is the other side and knows the ports.
@@ -36,6 +37,7 @@
 #define REFUSED_MS  500   /* and one that cannot */
 #define CLIENT_LIVE 20U   /* byte of the control page; protocol */
 #define SCRIBBLE_MS 60
+#define SPOILT_MS   5000
 #define STORM_PORTS 4
 #define STORM_MS    4000
 #define DEEP        200
@@ -104,9 +106,9 @@ static void write_number(int port, const char *name, uint32_t value)
 
 static bool make(struct server *s, int port)
 {
-	*s = (struct server){.port = port, .memory = grant_allocate(0, PAGES, s->references)};
+	*s = (struct server){.port = port, .page = MAP_FAILED};
+	s->memory = grant_allocate(0, PAGES, s->references);
 	s->event = event_open();
-	s->page = MAP_FAILED;
 	if (s->memory < 0 || s->event < 0 || event_offer(s->event, 0, &s->event_port))
 		return false;
 	s->page = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, s->memory, 0);
@@ -160,6 +162,18 @@ static void scribble(struct server *s, size_t from, size_t len)
 			s->page[from + random_word() % len] = (uint8_t)random_word();
 }
 
+/* The indices make no sense, for as long as there is a client to see it. */
+static void spoil(struct server *s)
+{
+	const volatile uint8_t *live = s->page + CLIENT_LIVE;
+
+	for (long until = now_ms() + SPOILT_MS; *live == 1 && now_ms() < until;) {
+		rubbish(s->page, 16);
+		notify(s);
+		(void)poll(NULL, 0, 20);
+	}
+}
+
 static void publish(const struct server *s, unsigned int kind)
 {
 	char text[64], folder[128];
@@ -203,7 +217,7 @@ static void ring_round(int port, unsigned int kind)
 		if (client && kind == 0)
 			scribble(&s, 0, PAGE);
 		else if (client && kind == 1)
-			scribble(&s, 0, 16);
+			spoil(&s);
 		else if (client && kind == 9)
 			scribble(&s, 20, 4);
 	}
@@ -247,7 +261,7 @@ static void attack_agent(void)
 /* Storms rest, so that the other attacks come through as well: all share one processor in the test. */
 static void calm(void)
 {
-	if (now_ms() % STORM_MS > STORM_MS / 4)
+	if (now_ms() % STORM_MS > STORM_MS / 8)
 		(void)poll(NULL, 0, STORM_MS / 2);
 }
 
@@ -285,7 +299,7 @@ static void attack_console(void)
 	int fd = open("/dev/hvc0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
 	uint8_t text[4096];
 
-	for (;;) {
+	for (;; calm()) {
 		rubbish(text, sizeof(text));
 		if (fd < 0 || write(fd, text, sizeof(text)) < 0)
 			(void)poll(NULL, 0, 10);
@@ -355,30 +369,24 @@ static void attack_store(void)
 static void (*const attacks[])(void) = {attack_rings, attack_agent, attack_events, attack_watches,
                                         attack_console};
 
-/* The word of the kernel's command line that begins so. */
-static const char *option(const char *name, char text[512])
+static const char *command_line(void)
 {
+	static char text[512];
 	OWNED_FD int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, 511);
-	char *found;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	text[n < 0 ? 0 : n] = '\0';
-	found = strstr(text, name);
-	if (!found)
-		return "";
-	found += strlen(name);
-	found[strcspn(found, " \n")] = '\0';
-	return found;
+	return text;
 }
 
-static void finish(const char *how)
+static void finish(const char *line)
 {
-	if (strcmp(how, "panic") == 0) {
+	if (strstr(line, "end=panic")) {
 		OWNED_FD int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
 
 		if (fd < 0 || write(fd, "c", 1) != 1)
 			perror("panic");
-	} else if (strcmp(how, "reboot") == 0) {
+	} else if (strstr(line, "end=reboot")) {
 		(void)reboot(RB_AUTOBOOT);
 	}
 }
@@ -394,13 +402,23 @@ static bool open_store(void)
 	return true;
 }
 
-int main(void)
+static void wait_for(const char *node)
+{
+	uint32_t one;
+
+	while (store_read_number(store, node, 1, 1, &one))
+		(void)poll(NULL, 0, 500);
+}
+
+static void attack(void)
 {
 	pid_t pids[ARRAY_LEN(attacks)];
-	char text[512];
-	unsigned int seconds = (unsigned int)strtoul(option("seconds=", text), NULL, 10);
 
-	for (size_t i = 0; seconds > 0 && i < ARRAY_LEN(attacks); i++) {
+	if (!open_store() || store_write(store, "data/up", "1"))
+		return;
+	wait_for("attack");
+
+	for (size_t i = 0; i < ARRAY_LEN(attacks); i++) {
 		pids[i] = fork();
 		if (pids[i] == 0) {
 			seed += (uint32_t)i * 7919;
@@ -409,12 +427,19 @@ int main(void)
 			_exit(1);
 		}
 	}
-	(void)sleep(seconds);
-	for (size_t i = 0; seconds > 0 && i < ARRAY_LEN(attacks); i++)
+	wait_for("end");
+	for (size_t i = 0; i < ARRAY_LEN(attacks); i++)
 		(void)kill(pids[i], SIGKILL);
-	if (seconds > 0 && open_store())
-		attack_store();
-	finish(option("end=", text));
+	attack_store();
+}
+
+int main(void)
+{
+	const char *line = command_line();
+
+	if (strstr(line, "attack"))
+		attack();
+	finish(line);
 	for (;;)
 		(void)pause();
 }
