@@ -105,12 +105,14 @@ static int detach(const char *name, int image, struct device_answer *a)
 	return loop_detach(image) ? fail(a, "removing the loop device") : 0;
 }
 
-static int resize(const char *name, int image, struct device_answer *a)
+static int resize(const struct device_request *q, const char *name, int image,
+                  struct device_answer *a)
 {
 	uint32_t number;
 	int r = map_find(name, &number);
 
-	errno = r > 0 ? EOPNOTSUPP : errno;
+	if (r > 0 && map_grow(name, q->size / 512) == 0)
+		return 0;
 	if (r)
 		return fail(a, "the size of a mapped device in use");
 	return loop_resize(image) ? fail(a, "the size of the loop device") : 0;
@@ -144,7 +146,7 @@ void device_do(const struct device_request *q, const int *fds, size_t n_fds,
 		(void)detach(name, fds[0], a);
 		return;
 	case DEVICE_RESIZE:
-		(void)resize(name, fds[0], a);
+		(void)resize(q, name, fds[0], a);
 		return;
 	}
 	(void)fail(a, "the question");

@@ -91,6 +91,8 @@ int loop_find(int image, uint32_t *ret_number) MUST_CHECK;
 /** loop_detach(), map_remove() - none is no error; EBUSY: somebody still has it open */
 int loop_detach(int image) MUST_CHECK;
 int loop_resize(int image) MUST_CHECK;
+/** loop_grow() - it sees the size of its file */
+int loop_grow(uint32_t number) MUST_CHECK;
 
 /** map_snapshot() - over block devices, by open descriptor */
 int map_snapshot(const char *name, int origin, int changes, uint64_t sectors, uint32_t *ret_number)
@@ -99,6 +101,8 @@ int map_crypt(const char *name, int device, uint64_t sectors, uint32_t *ret_numb
 /** map_find() - 1, 0: none */
 int map_find(const char *name, uint32_t *ret_number) MUST_CHECK;
 int map_remove(const char *name) MUST_CHECK;
+/** map_grow() - a snapshot in use becomes longer, by zeros; its file of changes has room already. EOPNOTSUPP: encrypted */
+int map_grow(const char *name, uint64_t sectors) MUST_CHECK;
 /** map_open() - before the process confines itself; 0, or -1 with errno */
 int map_open(void) MUST_CHECK;
 

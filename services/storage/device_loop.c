@@ -133,13 +133,19 @@ int loop_detach(int image)
 	return -1;
 }
 
+int loop_grow(uint32_t number)
+{
+	OWNED_FD int loop = open_loop(number, O_RDWR);
+
+	return loop < 0 ? -1 : ioctl(loop, LOOP_SET_CAPACITY, 0);
+}
+
 int loop_resize(int image)
 {
 	uint32_t number;
-	OWNED_FD int found = find(image, &number), loop = -1;
+	OWNED_FD int found = find(image, &number);
 
 	if (found < 0)
 		return errno == ENODEV ? 0 : -1;
-	loop = open_loop(number, O_RDWR);
-	return loop < 0 ? -1 : ioctl(loop, LOOP_SET_CAPACITY, 0);
+	return loop_grow(number);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <linux/fs.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -99,21 +100,37 @@ static int make(const char *name, struct request *table, uint32_t *ret_number)
 	return -1;
 }
 
-/* An origin that is smaller than the device goes on as zeros. It goes with the snapshot that has it. */
-static int make_longer(const char *name, const char *origin, uint64_t has, uint64_t sectors,
-                       char ret_numbers[32])
+/* What stands below a snapshot, under a name of its own: it can become longer. It goes with the snapshot that has it. */
+static void base_name(const char *name, char base[DM_NAME_LEN])
 {
+	(void)snprintf(base, DM_NAME_LEN, "%.120s-base", name);
+}
+
+/* An origin that is smaller than the device goes on as zeros. */
+static struct request base_table(const char *base, const char *origin, uint64_t has,
+                                 uint64_t sectors)
+{
+	struct request q = request(base);
+
+	q.head.flags = DM_READONLY_FLAG;
+	add_line(&q, 0, MIN(has, sectors), "linear");
+	(void)snprintf(q.lines[0].text, sizeof(q.lines[0].text), "%s", origin);
+	if (has < sectors)
+		add_line(&q, has, sectors - has, "zero");
+	return q;
+}
+
+static int make_base(const char *name, const char *origin, uint64_t has, uint64_t sectors,
+                     char ret_numbers[32])
+{
+	char base[DM_NAME_LEN], from[40];
 	struct request q;
-	char longer[DM_NAME_LEN];
 	uint32_t number;
 
-	(void)snprintf(longer, sizeof(longer), "%.120s-base", name);
-	q = request(longer);
-	q.head.flags = DM_READONLY_FLAG;
-	add_line(&q, 0, has, "linear");
-	(void)snprintf(q.lines[0].text, sizeof(q.lines[0].text), "%s 0", origin);
-	add_line(&q, has, sectors - has, "zero");
-	if (make(longer, &q, &number))
+	base_name(name, base);
+	(void)snprintf(from, sizeof(from), "%s 0", origin);
+	q = base_table(base, from, has, sectors);
+	if (make(base, &q, &number))
 		return -1;
 	(void)snprintf(ret_numbers, 32, "%u:%u", major((dev_t)q.head.dev), number);
 	return 0;
@@ -122,27 +139,89 @@ static int make_longer(const char *name, const char *origin, uint64_t has, uint6
 int map_snapshot(const char *name, int origin, int changes, uint64_t sectors, uint32_t *ret_number)
 {
 	struct request q = request(name);
-	char base[32], store[32], longer[DM_NAME_LEN];
+	char base[32], store[32], below[DM_NAME_LEN];
 	uint64_t has, room;
-	int r;
+	int r, kept;
 
-	(void)snprintf(longer, sizeof(longer), "%.120s-base", name);
-	if (device_numbers(origin, base, &has) || device_numbers(changes, store, &room))
-		return -1;
-	if (has < sectors && make_longer(name, base, has, sectors, base))
+	base_name(name, below);
+	if (device_numbers(origin, base, &has) || device_numbers(changes, store, &room) ||
+	    make_base(name, base, has, sectors, base))
 		return -1;
 	add_line(&q, 0, sectors, "snapshot");
 	/* N: what changed is known in memory alone; nobody will want it after the qube's end. */
 	(void)snprintf(q.lines[0].text, sizeof(q.lines[0].text), "%s %s N %u", base, store,
 	               CHUNK_SECTORS);
 	r = make(name, &q, ret_number);
-	if (has < sectors) {
-		int kept = errno;
-
-		(void)simple(DM_DEV_REMOVE, longer, DM_DEFERRED_REMOVE);
-		errno = kept;
-	}
+	kept = errno;
+	(void)simple(DM_DEV_REMOVE, below, DM_DEFERRED_REMOVE);
+	errno = kept;
 	return r;
+}
+
+/* The first line of a device's table. */
+static int table_of(const char *name, struct line *ret_line)
+{
+	struct request q = request(name);
+
+	q.head.flags = DM_STATUS_TABLE_FLAG;
+	if (ioctl(control, DM_TABLE_STATUS, &q))
+		return -1;
+	if (q.head.target_count == 0 || q.head.flags & DM_BUFFER_FULL_FLAG ||
+	    q.head.data_start != offsetof(struct request, lines)) {
+		errno = EIO;
+		return -1;
+	}
+	*ret_line = q.lines[0];
+	ret_line->text[sizeof(ret_line->text) - 1] = '\0';
+	return 0;
+}
+
+/* Another table for a device in use: what is written meanwhile waits. */
+static int exchange_table(const char *name, struct request *table)
+{
+	int r, kept;
+
+	if (ioctl(control, DM_TABLE_LOAD, table))
+		return -1;
+	r = simple(DM_DEV_SUSPEND, name, DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG);
+	kept = errno;
+	/* Whatever happened, it is not left waiting. */
+	if (simple(DM_DEV_SUSPEND, name, 0) && r == 0)
+		return -1;
+	errno = kept;
+	return r;
+}
+
+int map_grow(const char *name, uint64_t sectors)
+{
+	unsigned int base[2], store[2];
+	char below[DM_NAME_LEN];
+	struct line snap, origin;
+	struct request q;
+
+	if (table_of(name, &snap))
+		return -1;
+	if (strcmp(snap.spec.target_type, "snapshot") != 0 ||
+	    sscanf(snap.text, "%u:%u %u:%u", &base[0], &base[1], &store[0], &store[1]) != 4 ||
+	    store[0] != LOOP_MAJOR) {
+		/* Encrypted with a key that nobody has: no second table can be made. */
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	if (sectors <= snap.spec.length)
+		return 0;
+	base_name(name, below);
+	if (table_of(below, &origin) || loop_grow(store[1]))
+		return -1;
+	q = base_table(below, origin.text, origin.spec.length, sectors);
+	if (exchange_table(below, &q))
+		return -1;
+	/* What changed so far goes over from the table before to this one: it has the same store. */
+	q = request(name);
+	add_line(&q, 0, sectors, "snapshot");
+	(void)snprintf(q.lines[0].text, sizeof(q.lines[0].text), "%u:%u %u:%u N %u", base[0],
+	               base[1], store[0], store[1], CHUNK_SECTORS);
+	return exchange_table(name, &q);
 }
 
 int map_crypt(const char *name, int device, uint64_t sectors, uint32_t *ret_number)

@@ -54,8 +54,9 @@ int image_make_revision(struct job *job, const struct names *n, uint64_t *ret_nu
 int image_commit(struct job *job, const struct names *n, const char *file, bool crashed) MUST_CHECK;
 
 /** image_changes_apart() - a snapshot's changes are kept by the kernel, in a file beside its source;
- *  image_make_changes() - that file */
+ *  image_make_changes() - that file; image_changes_size() - how long it is for a device of so many bytes */
 bool image_changes_apart(const struct job *job);
+uint64_t image_changes_size(uint64_t size);
 int image_make_changes(struct job *job, const struct names *n, int origin) MUST_CHECK;
 
 /** image_give() - the answer of START: the file, or a device over it; image_take_back() - no device any

@@ -100,10 +100,13 @@ int image_resize(struct job *job)
 {
 	OWNED_FD int fd = -1;
 	struct names n;
+	uint64_t size = job->q.size;
 	int r;
 
 	if (image_names(job, &job->at, &n))
 		return -1;
+	if (image_changes_apart(job))
+		size = image_changes_size(size);
 	r = image_exists(job, n.dirty);
 	if (r < 0)
 		return -1;
@@ -112,7 +115,7 @@ int image_resize(struct job *job)
 	if (r == 0 && image_unshare(job, &n))
 		return -1;
 	fd = openat(job->at.dir, r ? n.dirty : n.clean, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)job->q.size) || fsync(fd))
+	if (fd < 0 || ftruncate(fd, (off_t)size) || fsync(fd))
 		return job_fail_errno(job, "%s cannot be resized", job->q.vid);
 	if (device_resize(job, fd))
 		return -1;

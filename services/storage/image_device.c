@@ -19,6 +19,11 @@ bool image_changes_apart(const struct job *job)
 	       disk_reflinks(job->at.dir) == 0;
 }
 
+uint64_t image_changes_size(uint64_t size)
+{
+	return (size + CHANGES_UNIT - 1) / CHANGES_UNIT * CHANGES_UNIT;
+}
+
 /* Bytes of the device: a snapshot may be smaller than the volume is said to be. */
 static int snapshot_size(const struct job *job, int origin, uint64_t *ret_size)
 {
@@ -37,8 +42,7 @@ int image_make_changes(struct job *job, const struct names *n, int origin)
 
 	if (snapshot_size(job, origin, &size))
 		return job_fail_errno(job, "%s", n->clean);
-	size = (size + CHANGES_UNIT - 1) / CHANGES_UNIT * CHANGES_UNIT;
-	fd = image_new_file(job, n, size);
+	fd = image_new_file(job, n, image_changes_size(size));
 	return fd < 0 ? -1 : image_put(job, n, n->dirty);
 }
 

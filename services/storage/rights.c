@@ -181,6 +181,7 @@ static const struct confine_call device_calls[] = {
         IOCTL(DM_DEV_SUSPEND, "mapped devices"),
         IOCTL(DM_DEV_STATUS, "mapped devices"),
         IOCTL(DM_DEV_REMOVE, "mapped devices"),
+        IOCTL(DM_TABLE_STATUS, "what a mapped device that is to grow stands on"),
 };
 
 int device_confine(void)

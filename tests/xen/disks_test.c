@@ -110,8 +110,23 @@ static void test_snapshot(const char *pool, const char *kind)
 	good = good && begin(vid, source, STORAGE_F_ADOPT) && strcmp(found, device) == 0;
 	(void)tap_result(good, "%s: after kill -9 of the service the next one finds the device",
 	                 pool);
+	volumes_use(pool, SNAPSHOT, 40 * MIB + 4096);
+	good = good && done(volumes_ask(STORAGE_RESIZE, vid, NULL, 0)) &&
+	       volumes_size(device) == 40 * MIB + 4096 && volumes_holds(device, MIB, "rubbish!") &&
+	       volumes_holds(device, 20 * MIB, "beyond") &&
+	       volumes_write(device, 40 * MIB, "new room") &&
+	       volumes_holds(device, 40 * MIB, "new room") &&
+	       volumes_write(device, 2 * MIB, "and old");
+	volumes_use(pool, SNAPSHOT, 48 * MIB);
+	good = good && done(volumes_ask(STORAGE_RESIZE, vid, NULL, 0)) &&
+	       volumes_size(device) == 48 * MIB && volumes_holds(device, 2 * MIB, "and old") &&
+	       volumes_holds(device, 40 * MIB, "new room") &&
+	       volumes_holds(device, MIB, "rubbish!");
+	(void)tap_result(good && volumes_holds(clean, MIB, "template"),
+	                 "%s: in use it becomes larger, twice, and what was written stays", pool);
 	good = good && stop(vid) && volumes_devices() == 0;
 	(void)tap_result(good, "%s: stopped, no device is left", pool);
+	volumes_use(pool, SNAPSHOT, 24 * MIB);
 	good = good && begin(vid, source, 0) && volumes_holds(device, MIB, "template") && stop(vid);
 	(void)tap_result(good, "%s: the next start sees the template again", pool);
 }
