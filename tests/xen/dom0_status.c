@@ -77,8 +77,8 @@ static void look_at(const char *pid)
 	name = strrchr(exe, '/');
 	effective = strtoul(field(text, "CapEff:\t"), NULL, 16);
 	permitted = strtoul(field(text, "CapPrm:\t"), NULL, 16);
-	(void)snprintf(line, sizeof(line), "%.64s %lu %lu %u %lx %lx %ld %ld", name ? name + 1 : exe,
-	               strtoul(field(text, "Uid:\t"), NULL, 10),
+	(void)snprintf(line, sizeof(line), "%.64s %lu %lu %u %lx %lx %ld %ld",
+	               name ? name + 1 : exe, strtoul(field(text, "Uid:\t"), NULL, 10),
 	               strtoul(field(text, "Gid:\t"), NULL, 10), words(field(text, "Groups:\t")),
 	               effective, permitted, strtol(field(text, "Seccomp:\t"), NULL, 10),
 	               strtol(field(text, "NoNewPrivs:\t"), NULL, 10));
