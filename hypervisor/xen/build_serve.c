@@ -42,7 +42,8 @@ struct building {
 	struct xen_kernel_copy copy;
 	int link; /* owned */
 	pid_t pid;
-	char why[128]; /* what the builder said */
+	char why[256]; /* what the builder said, or what became of it */
+	bool told;     /* the builder has logged it */
 };
 
 /* Too large for a stack; a process builds one domain after the other. */
@@ -191,7 +192,8 @@ static int serve(struct building *b)
 		if (call.op == BUILD_DONE)
 			return 0;
 		if (call.op == BUILD_FAILED) {
-			(void)snprintf(b->why, sizeof(b->why), "%.127s", (const char *)call.data);
+			(void)snprintf(b->why, sizeof(b->why), "%.255s", (const char *)call.data);
+			b->told = true;
 			return -1;
 		}
 		memset(&reply, 0, BUILD_REPLY_HEAD);
@@ -301,6 +303,11 @@ static int build(struct building *b)
 		return 0;
 	}
 	end(b);
+	if (b->told) {
+		(void)snprintf(ground->why, sizeof(ground->why), "%s", b->why);
+		errno = EIO;
+		return -1;
+	}
 	return xen_refused(ground, b->spec->name, EIO, "%s",
 	                   b->why[0] ? b->why : "the process that unpacks its kernel has ended");
 }
