@@ -261,7 +261,9 @@ static int look(struct image *image, const struct signify_keys *keys,
 		if (m->size != release->parts[i].size)
 			return fail(image, IMAGE_E_PART, m->name);
 	}
-	for (size_t i = 0; i<*n && * n> release->n_parts + 2U; i++) {
+	if (*n == release->n_parts + 2U)
+		return 0;
+	for (size_t i = 0; i < *n; i++) {
 		size_t k = 0;
 
 		while (k < release->n_parts && strcmp(release->parts[k].name, members[i].name) != 0)
