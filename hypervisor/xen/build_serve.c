@@ -43,7 +43,6 @@ struct building {
 	int link; /* owned */
 	pid_t pid;
 	char why[256]; /* what the builder said, or what became of it */
-	bool told;     /* the builder has logged it */
 };
 
 /* Too large for a stack; a process builds one domain after the other. */
@@ -193,7 +192,6 @@ static int serve(struct building *b)
 			return 0;
 		if (call.op == BUILD_FAILED) {
 			(void)snprintf(b->why, sizeof(b->why), "%.255s", (const char *)call.data);
-			b->told = true;
 			return -1;
 		}
 		memset(&reply, 0, BUILD_REPLY_HEAD);
@@ -303,11 +301,6 @@ static int build(struct building *b)
 		return 0;
 	}
 	end(b);
-	if (b->told) {
-		(void)snprintf(ground->why, sizeof(ground->why), "%s", b->why);
-		errno = EIO;
-		return -1;
-	}
 	return xen_refused(ground, b->spec->name, EIO, "%s",
 	                   b->why[0] ? b->why : "the process that unpacks its kernel has ended");
 }
