@@ -325,7 +325,12 @@ static void attach_client(struct vchan *vchan)
 		vchan_end(vchan, "no event channel device");
 	} else if (event_bind(vchan->sock, part->grant->peer, untrusted_port, &part->event_port)) {
 		/* A server that is gone left them; another will write its own, and wake us. */
+		bool stale = errno == EINVAL;
+
 		vchan->sock = fd_close(vchan->sock);
+		/* Nothing would: no memory, or too many channels. Told now, not after the caller's limit. */
+		if (!stale)
+			vchan_end(vchan, "no event channel can be had");
 	} else if (vchan_watch(vchan, EPOLL_CTL_ADD, EPOLLIN) || join(vchan, untrusted_reference)) {
 		vchan_end(vchan, "cannot set up the connection");
 	} else {
