@@ -182,9 +182,8 @@ def _(w):
         equal((w.root(name) == whole, w.feature("template-reponame", name)), (True, "@commandline"))
     for signed, said in ((package(signer="ours"), None), (package()[:-1], b"not what was signed")):
         w.run("install", "--skip-start", w.file(signed), status=1 if said else 0, said=said or b"")
-    unsigned = package(name="mine")
-    main = main_header(payload=gzip.compress(cpio(template_entries("mine", tar_file(data)))), name="qubes-template-mine", version="4.2")
-    unsigned = assemble(None, main, gzip.compress(cpio(template_entries("mine", tar_file(data)))))
+    payload = gzip.compress(cpio(template_entries("mine", tar_file(data))))  # once: the time is in it
+    unsigned = assemble(None, main_header(payload=payload, name="qubes-template-mine", version="4.2"), payload)
     w.run("install", "--skip-start", w.file(unsigned), status=1, said=b"not signed")
     w.run("install", "--skip-start", "--nogpgcheck", w.file(unsigned))
     equal(w.root("mine"), data)

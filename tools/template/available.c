@@ -112,6 +112,9 @@ int available_ask(const struct template_options *options, const char *spec, stru
 		err_printf("qvm-template: qubes.TemplateSearch failed with status %d\n", status);
 		failed = -1;
 	}
-	/* The text stays: records point into it. */
-	return failed ? -1 : read_records(text, len, spec, ret);
+	/* Records point into the copy. */
+	if (!failed)
+		failed = read_records(arena_copy(text, len), len, spec, ret);
+	free(text);
+	return failed ? -1 : 0;
 }

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -15,7 +16,9 @@
 #include "lib/untrusted/name.h"
 #include "tools/template/template.h"
 
-#define NAME_FILE "unfinished"
+#define NAME_FILE    "unfinished"
+#define LOCK_STEP_MS 100
+#define LOCK_TRIES   100 /* chosen */
 
 static const char *name_path(const struct template_options *options)
 {
@@ -91,6 +94,20 @@ static void take_away(const struct template_options *options, const char *name)
 	unfinished_end(options);
 }
 
+/* The children of one that was killed hold its lock until they notice. */
+static int lock_soon(int fd)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -1;
+		(void)poll(NULL, 0, LOCK_STEP_MS);
+	}
+	errno = EWOULDBLOCK;
+	return -1;
+}
+
 void cache_lock(const struct template_options *options)
 {
 	/* Held until the process ends. */
@@ -98,7 +115,7 @@ void cache_lock(const struct template_options *options)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	const char *name;
 
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+	if (fd < 0 || lock_soon(fd))
 		fail(&template_program, "%s: %s", options->cache,
 		     fd >= 0 && errno == EWOULDBLOCK ? "another qvm-template is at work"
 		                                     : strerror(errno));
