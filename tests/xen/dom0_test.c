@@ -46,12 +46,9 @@ static const struct {
 	const char *name;
 	void (*drive)(int domid, const char *name);
 	bool on_demand;
-} parts[] = {{"pairs", drive_pairs, false},
-             {"bench", drive_bench, false},
-             {"bench-long", drive_bench_long, true},
-             {"slice", drive_slice, false},
-             {"confined", drive_confined, false},
-             {"call", drive_call, false}};
+} parts[] = {{"pairs", drive_pairs, false},          {"bench", drive_bench, false},
+             {"bench-long", drive_bench_long, true}, {"slice", drive_slice, false},
+             {"confined", drive_confined, false},    {"call", drive_call, false}};
 
 /* None named: all but those on demand. */
 static bool wanted(size_t i)

@@ -13,8 +13,8 @@ PARTS = ["starts", "channels", "life", "harm", "many"]
 
 
 def memory(parts):
-    """MiB of the machine: twenty qubes of 64 MiB beside dom0, or three."""
-    return 2560 if "many" in parts else 1536
+    """MiB of the machine: twenty qubes of 96 MiB beside dom0, or three."""
+    return 3072 if "many" in parts else 1536
 
 
 def images(parts):

@@ -202,7 +202,7 @@ class Test:
 
     def becomes(self, text, qube, command, expect):
         """Until @expect(what was said) is true: a kernel and a program in the qube have to see the change first."""
-        end, said = time.monotonic() + 90, ""
+        end, said = time.monotonic() + 300, ""
         while time.monotonic() < end:
             said = self.shell(qube, command)
             if expect(said):
